@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the freestanding core needs from its surroundings, in the kernel and
+ * outside. Types, hints, errno, unaligned and big-endian access; no logic of
+ * the codec, and nothing that allocates, sleeps or prints.
+ */
+#ifndef XBZ_FREESTANDING_H
+#define XBZ_FREESTANDING_H
+
+#ifdef __KERNEL__
+
+#include <linux/bitops.h>
+#include <linux/compiler.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+#include <linux/types.h>
+#include <asm/byteorder.h>
+
+#define xbz_le64_to_cpu(x) le64_to_cpu((__force __le64)(x))
+#define xbz_ctz64(x) __ffs64(x)
+
+#else
+
+#include <endian.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <linux/types.h>
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+
+#define xbz_le64_to_cpu(x) le64toh(x)
+#define xbz_ctz64(x) ((unsigned int)__builtin_ctzll(x))
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+#ifndef likely
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#endif
+
+#endif /* __KERNEL__ */
+
+static __always_inline u64 xbz_load64(const void *p)
+{
+	u64 v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/*
+ * For memory that somebody may be writing to. What comes out of the asm is
+ * opaque, so the compiler cannot fetch it from memory a second time.
+ */
+static __always_inline u64 xbz_load64_once(const void *p)
+{
+	u64 v = xbz_load64(p);
+
+	__asm__ __volatile__("" : "+r"(v));
+	return v;
+}
+
+static __always_inline void xbz_store64(void *p, u64 v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+static __always_inline void xbz_put_be16(void *p, u16 v)
+{
+	u8 *b = p;
+
+	b[0] = v >> 8;
+	b[1] = v & 0xff;
+}
+
+static __always_inline void xbz_put_be64(void *p, u64 v)
+{
+	u8 *b = p;
+	int i;
+
+	for (i = 0; i < 8; i++)
+		b[i] = (v >> (56 - 8 * i)) & 0xff;
+}
+
+#endif /* XBZ_FREESTANDING_H */

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Records of QEMU's RAM stream: what one page becomes on the wire, given what
+ * is known of its copy at the destination. The delta's payload is the codec's.
+ */
+#ifndef _XBZ_CORE_RECORD_H
+#define _XBZ_CORE_RECORD_H
+
+#include "codec/freestanding.h"
+
+/* Flags in the low bits of a record's first word. */
+#define XBZ_FLAG_ZERO 0x02
+#define XBZ_FLAG_PAGE 0x08
+#define XBZ_FLAG_CONTINUE 0x20
+#define XBZ_FLAG_XBZRLE 0x40
+
+/* First byte of a delta record's body: QEMU knows this one encoding. */
+#define XBZ_DELTA_ENCODING 0x01
+
+/* Header of a record that continues the block of the one before. */
+#define XBZ_HEAD_CONT 8
+/* What a delta record has between its header and its payload. */
+#define XBZ_DELTA_HEAD 3
+/* What a zero record has behind its header. */
+#define XBZ_ZERO_BODY 1
+
+/*
+ * Largest payload of a delta against zero. The destination clears the page and
+ * then decodes, which costs it more than a copy; a pair that saves less than an
+ * eighth of the page is not worth that.
+ */
+#define XBZ_ZERO_BASE_PAYS 3584
+
+/**
+ * enum xbz_known - what is known of a page's content at the destination
+ * @XBZ_KNOWN_NOTHING: nothing
+ * @XBZ_KNOWN_ZERO: it is zero
+ * @XBZ_KNOWN_COPY: it equals a copy that we hold
+ */
+enum xbz_known {
+	XBZ_KNOWN_NOTHING,
+	XBZ_KNOWN_ZERO,
+	XBZ_KNOWN_COPY,
+};
+
+/**
+ * enum xbz_kind - how a page was sent
+ * @XBZ_SENT_SAME: not at all, it is unchanged
+ * @XBZ_SENT_ZERO: as a zero record
+ * @XBZ_SENT_DELTA: as a delta
+ * @XBZ_SENT_ZERO_BASED: as a zero record and a delta to it
+ * @XBZ_SENT_RAW: whole
+ */
+enum xbz_kind {
+	XBZ_SENT_SAME,
+	XBZ_SENT_ZERO,
+	XBZ_SENT_DELTA,
+	XBZ_SENT_ZERO_BASED,
+	XBZ_SENT_RAW,
+};
+
+/**
+ * struct xbz_block - a block's name in the stream
+ * @len: its length, 1 to 255
+ * @name: its bytes
+ */
+struct xbz_block {
+	u8 len;
+	const void *name;
+};
+
+/**
+ * struct xbz_page_state - what is remembered of a page, in and out
+ * @known: what is known of the destination's page
+ * @copy: with %XBZ_KNOWN_COPY the copy
+ */
+struct xbz_page_state {
+	enum xbz_known known;
+	void *copy;
+};
+
+size_t xbz_record_page(void *out, const struct xbz_block *block, u64 offset,
+		       bool cont, const void *snapshot,
+		       struct xbz_page_state *state, enum xbz_kind *kind);
+
+#endif /* _XBZ_CORE_RECORD_H */
