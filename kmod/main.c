@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module comes and goes.
+ */
+#include "device.h"
+#include "session.h"
+
+#include <linux/init.h>
+#include <linux/module.h>
+
+static int __init xbz_init(void)
+{
+	return xbz_device_init();
+}
+
+static void __exit xbz_exit(void)
+{
+	xbz_device_exit();
+	xbz_session_exit();
+}
+
+module_init(xbz_init);
+module_exit(xbz_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Delta encoding of dirty pages for live migration");
+MODULE_VERSION(XBZ_VERSION);

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Regions: blocks of the guest's memory, each with the bitmap that it shares
+ * with the process. Who sets and clears the bits is not decided here.
+ */
+#include "region.h"
+#include "memory.h"
+#include "session.h"
+
+#include <linux/mm.h>
+#include <linux/nospec.h>
+#include <linux/overflow.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/xbzrle.h>
+
+/* All of the range lies in mappings now; later faults are found when they come. */
+static int xbz_range_mapped(struct mm_struct *mm, unsigned long start,
+			    unsigned long end)
+{
+	struct vm_area_struct *vma;
+	int ret = 0;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	while (start < end) {
+		vma = find_vma(mm, start);
+		if (!vma || vma->vm_start > start) {
+			ret = -ENXIO;
+			break;
+		}
+		start = vma->vm_end;
+	}
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+static int xbz_region_check(struct xbz_session *s, struct xbzrle_region *arg)
+{
+	size_t len = strnlen(arg->name, sizeof(arg->name));
+	unsigned int i;
+	u64 end;
+
+	if (arg->reserved || !arg->nr_pages || !PAGE_ALIGNED(arg->addr) ||
+	    !len || len == sizeof(arg->name))
+		return -EINVAL;
+	if (arg->nr_pages > XBZ_SESSION_PAGES_MAX - s->pages)
+		return -ENOSPC;
+	if (check_add_overflow(arg->addr, arg->nr_pages << PAGE_SHIFT, &end) ||
+	    !access_ok((void __user *)(unsigned long)arg->addr,
+		       arg->nr_pages << PAGE_SHIFT))
+		return -ENXIO;
+
+	for (i = 0; i < s->regions_end; i++) {
+		const struct xbz_region *r = s->regions[i];
+
+		if (!r)
+			continue;
+		if (arg->addr < r->addr + (r->nr_pages << PAGE_SHIFT) &&
+		    r->addr < end)
+			return -EEXIST;
+		if (r->block.len == len && !memcmp(r->name, arg->name, len))
+			return -EEXIST;
+	}
+	return xbz_range_mapped(s->mm, arg->addr, end);
+}
+
+static unsigned long xbz_nr_leaves(const struct xbz_region *r)
+{
+	return DIV_ROUND_UP(r->nr_pages, XBZRLE_CHUNK_PAGES);
+}
+
+static unsigned long xbz_nr_stale(const struct xbz_region *r)
+{
+	return BITS_TO_LONGS(DIV_ROUND_UP(r->nr_pages, XBZ_LOG_CHUNK_PAGES));
+}
+
+static void xbz_region_free(struct xbz_region *r)
+{
+	unsigned long i;
+
+	if (r->leaf)
+		for (i = 0; i < xbz_nr_leaves(r); i++)
+			xbz_mem_free(r->leaf[i], XBZRLE_CHUNK_PAGES,
+				     sizeof(*r->leaf[i]));
+	xbz_mem_free(r->leaf, xbz_nr_leaves(r), sizeof(*r->leaf));
+	xbz_mem_free(r->stale, xbz_nr_stale(r), sizeof(*r->stale));
+	xbz_pages_free(&r->bitmap_pages);
+	kfree(r);
+}
+
+static struct xbz_region *xbz_region_new(const struct xbzrle_region *arg)
+{
+	unsigned long words = BITS_TO_LONGS(arg->nr_pages);
+	struct xbz_region *r;
+
+	r = kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!r)
+		return NULL;
+	r->addr = arg->addr;
+	r->nr_pages = arg->nr_pages;
+	strscpy(r->name, arg->name, sizeof(r->name));
+	r->block.len = strlen(r->name);
+	r->block.name = r->name;
+
+	if (xbz_pages_alloc(&r->bitmap_pages,
+			    DIV_ROUND_UP(words * sizeof(long), PAGE_SIZE), 0))
+		goto err_free;
+	r->bitmap = r->bitmap_pages.vaddr;
+	r->stale = xbz_mem_zalloc(xbz_nr_stale(r), sizeof(*r->stale));
+	if (!r->stale)
+		goto err_free;
+	r->leaf = xbz_mem_zalloc(xbz_nr_leaves(r), sizeof(*r->leaf));
+	if (!r->leaf)
+		goto err_free;
+	return r;
+
+err_free:
+	xbz_region_free(r);
+	return NULL;
+}
+
+/**
+ * xbz_region_add() - add a region
+ * @s: the session
+ * @arg: as XBZRLE_REGION_SET has it; the outputs are filled in
+ *
+ * Context: the session's lock is held for writing.
+ * Return: 0, or an error that uapi/linux/xbzrle.h lists.
+ */
+int xbz_region_add(struct xbz_session *s, struct xbzrle_region *arg)
+{
+	struct xbz_region *r;
+	unsigned int id;
+	int ret;
+
+	ret = xbz_region_check(s, arg);
+	if (ret)
+		return ret;
+	for (id = 0; id < s->regions_end && s->regions[id]; id++)
+		;
+	if (id == XBZRLE_MAX_REGIONS)
+		return -ENOSPC;
+	r = xbz_region_new(arg);
+	if (!r)
+		return -ENOMEM;
+	r->id = id;
+
+	mutex_lock(&s->map_lock);
+	s->regions[id] = r;
+	s->regions_end = max(s->regions_end, id + 1);
+	mutex_unlock(&s->map_lock);
+	s->pages += r->nr_pages;
+
+	arg->region = id;
+	arg->bitmap_offset = XBZ_MMAP_BITMAPS + id * XBZ_MMAP_WINDOW;
+	arg->bitmap_bytes = (u64)r->bitmap_pages.nr << PAGE_SHIFT;
+	return 0;
+}
+
+/**
+ * xbz_region_forget() - drop what is remembered of pages
+ * @s: the session
+ * @r: the region
+ * @page: the first page
+ * @end: behind the last one
+ *
+ * Context: the session's lock is held for writing. May sleep.
+ */
+void xbz_region_forget(struct xbz_session *s, struct xbz_region *r,
+		       unsigned long page, unsigned long end)
+{
+	for (; page < end; page++) {
+		if (!r->leaf[page / XBZRLE_CHUNK_PAGES]) {
+			page |= XBZRLE_CHUNK_PAGES - 1;
+			continue;
+		}
+		xbz_cache_put(&xbz_queue_of(s, r, page)->cache, r, page,
+			      XBZ_KNOWN_NOTHING);
+		cond_resched();
+	}
+}
+
+static void xbz_region_remove(struct xbz_session *s, struct xbz_region *r)
+{
+	xbz_region_forget(s, r, 0, r->nr_pages);
+
+	mutex_lock(&s->map_lock);
+	s->regions[r->id] = NULL;
+	while (s->regions_end && !s->regions[s->regions_end - 1])
+		s->regions_end--;
+	mutex_unlock(&s->map_lock);
+	s->pages -= r->nr_pages;
+	xbz_region_free(r);
+}
+
+/**
+ * xbz_region_del() - remove a region and what is cached of it
+ * @s: the session
+ * @id: the region
+ *
+ * Context: the session's lock is held for writing.
+ * Return: 0, -ENOENT if there is none, -EBUSY while a slot lies in it.
+ */
+int xbz_region_del(struct xbz_session *s, u32 id)
+{
+	struct xbz_region *r = xbz_region_find(s, id);
+
+	if (!r)
+		return -ENOENT;
+	if (r->nr_slots)
+		return -EBUSY;
+	xbz_region_remove(s, r);
+	return 0;
+}
+
+/**
+ * xbz_region_del_all() - remove all regions of a session that ends
+ * @s: the session; its slots are gone
+ *
+ * Context: nobody else can reach the session.
+ */
+void xbz_region_del_all(struct xbz_session *s)
+{
+	while (s->regions_end)
+		xbz_region_remove(s, s->regions[s->regions_end - 1]);
+}
+
+/**
+ * xbz_region_find() - look up a region
+ * @s: the session
+ * @id: a number from the caller
+ *
+ * Context: the session's lock or its map_lock is held.
+ * Return: the region, or NULL.
+ */
+struct xbz_region *xbz_region_find(struct xbz_session *s, u32 id)
+{
+	if (id >= s->regions_end)
+		return NULL;
+	return s->regions[array_index_nospec(id, s->regions_end)];
+}
+
+/**
+ * xbz_region_range() - look up a range of a region
+ * @s: the session
+ * @id: a number from the caller
+ * @first: first page, from the caller
+ * @nr: number of pages, from the caller
+ *
+ * Context: the session's lock is held.
+ * Return: the region, -ENOENT if there is none, -ERANGE if the range is empty
+ * or not inside it.
+ */
+struct xbz_region *xbz_region_range(struct xbz_session *s, u32 id, u64 first,
+				    u64 nr)
+{
+	struct xbz_region *r = xbz_region_find(s, id);
+
+	if (!r)
+		return ERR_PTR(-ENOENT);
+	if (!nr || first >= r->nr_pages || nr > r->nr_pages - first)
+		return ERR_PTR(-ERANGE);
+	return r;
+}

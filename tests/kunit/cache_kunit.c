@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit: the cache's shard and the pages under it, from inside, where what is
+ * freed can still be looked at. What a whole session does with them is
+ * tests/device's.
+ */
+#include "suites.h"
+
+#include "cache.h"
+#include "memory.h"
+#include "pages.h"
+#include "region.h"
+
+#include <linux/mm.h>
+#include <linux/string.h>
+#include <linux/xbzrle.h>
+
+#define XBZ_TEST_PAGES (3 * XBZRLE_CHUNK_PAGES)
+
+struct xbz_cache_test {
+	struct xbz_cache cache;
+	struct xbz_region region;
+	unsigned long *leaf[XBZ_TEST_PAGES / XBZRLE_CHUNK_PAGES];
+	u8 snapshot[XBZRLE_PAGE_SIZE];
+};
+
+static int xbz_cache_test_init(struct kunit *test)
+{
+	struct xbz_cache_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	t->region.nr_pages = XBZ_TEST_PAGES;
+	t->region.leaf = t->leaf;
+	test->priv = t;
+	return 0;
+}
+
+static void xbz_cache_test_exit(struct kunit *test)
+{
+	struct xbz_cache_test *t = test->priv;
+	unsigned int i;
+
+	xbz_cache_destroy(&t->cache);
+	for (i = 0; i < ARRAY_SIZE(t->leaf); i++)
+		xbz_mem_free(t->leaf[i], XBZRLE_CHUNK_PAGES,
+			     sizeof(*t->leaf[i]));
+}
+
+static void xbz_store(struct xbz_cache_test *t, unsigned long page, u8 byte)
+{
+	memset(t->snapshot, byte, sizeof(t->snapshot));
+	xbz_cache_store(&t->cache, &t->region, page, t->snapshot);
+}
+
+static struct xbz_page_state xbz_get(struct xbz_cache_test *t,
+				     unsigned long page)
+{
+	struct xbz_page_state state;
+
+	xbz_cache_get(&t->cache, &t->region, page, &state);
+	return state;
+}
+
+/* Fails if an entry is not found by its own number, or with other content. */
+static void xbz_cache_finds_what_it_stored(struct kunit *test)
+{
+	struct xbz_cache_test *t = test->priv;
+	static const unsigned long pages[] = { 0, 1, 511, 512, 1535 };
+	struct xbz_page_state state;
+	unsigned int i;
+
+	xbz_cache_init(&t->cache, 100);
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		xbz_store(t, pages[i], i + 1);
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		state = xbz_get(t, pages[i]);
+		KUNIT_ASSERT_EQ(test, (int)state.known, (int)XBZ_KNOWN_COPY);
+		KUNIT_EXPECT_NULL(test, memchr_inv(state.copy, i + 1,
+						   XBZRLE_PAGE_SIZE));
+	}
+	KUNIT_EXPECT_EQ(test, (int)xbz_get(t, 2).known,
+			(int)XBZ_KNOWN_NOTHING);
+	KUNIT_EXPECT_EQ(test, t->cache.nr, ARRAY_SIZE(pages));
+}
+
+/* Fails if a page that became zero keeps its copy, or the count is off. */
+static void xbz_cache_zero_needs_no_copy(struct kunit *test)
+{
+	struct xbz_cache_test *t = test->priv;
+
+	xbz_cache_init(&t->cache, 100);
+	xbz_store(t, 7, 1);
+	xbz_cache_put(&t->cache, &t->region, 7, XBZ_KNOWN_ZERO);
+	KUNIT_EXPECT_EQ(test, (int)xbz_get(t, 7).known, (int)XBZ_KNOWN_ZERO);
+	KUNIT_EXPECT_EQ(test, t->cache.nr, 0);
+	KUNIT_EXPECT_EQ(test, t->cache.nr_zero, 1);
+
+	xbz_cache_put(&t->cache, &t->region, 7, XBZ_KNOWN_ZERO);
+	KUNIT_EXPECT_EQ(test, t->cache.nr_zero, 1);
+	xbz_cache_put(&t->cache, &t->region, 7, XBZ_KNOWN_NOTHING);
+	KUNIT_EXPECT_EQ(test, (int)xbz_get(t, 7).known,
+			(int)XBZ_KNOWN_NOTHING);
+	KUNIT_EXPECT_EQ(test, t->cache.nr_zero, 0);
+}
+
+/* Fails if the limit is passed, or a page in use goes before an idle one. */
+static void xbz_cache_evicts_idle_first(struct kunit *test)
+{
+	struct xbz_cache_test *t = test->priv;
+
+	xbz_cache_init(&t->cache, 2);
+	xbz_store(t, 0, 1);
+	xbz_store(t, 1, 2);
+	xbz_get(t, 0);
+	xbz_store(t, 2, 3);
+	KUNIT_EXPECT_EQ(test, t->cache.nr, 2);
+	KUNIT_EXPECT_EQ(test, t->cache.evictions, 1);
+	KUNIT_EXPECT_EQ(test, (int)xbz_get(t, 0).known, (int)XBZ_KNOWN_COPY);
+	KUNIT_EXPECT_EQ(test, (int)xbz_get(t, 1).known,
+			(int)XBZ_KNOWN_NOTHING);
+	KUNIT_EXPECT_EQ(test, (int)xbz_get(t, 2).known, (int)XBZ_KNOWN_COPY);
+}
+
+/* Fails if a smaller limit leaves too much, or drops what still fits. */
+static void xbz_cache_resize_keeps_what_fits(struct kunit *test)
+{
+	struct xbz_cache_test *t = test->priv;
+	unsigned long i, found = 0;
+
+	xbz_cache_init(&t->cache, 100);
+	for (i = 0; i < 100; i++)
+		xbz_store(t, i, i + 1);
+	xbz_cache_resize(&t->cache, 60);
+	KUNIT_EXPECT_EQ(test, t->cache.nr, 60);
+	for (i = 0; i < 100; i++)
+		found += xbz_get(t, i).known == XBZ_KNOWN_COPY;
+	KUNIT_EXPECT_EQ(test, found, 60);
+	xbz_cache_resize(&t->cache, 200);
+	KUNIT_EXPECT_EQ(test, t->cache.nr, 60);
+	xbz_cache_resize(&t->cache, 0);
+	KUNIT_EXPECT_EQ(test, t->cache.nr, 0);
+	xbz_store(t, 0, 1);
+	KUNIT_EXPECT_EQ(test, t->cache.nr, 0);
+}
+
+/*
+ * Fails if a copy is freed with a guest's data in it: by a resize, by a page
+ * that became zero, or at the session's end.
+ */
+static void xbz_cache_wipes_what_it_frees(struct kunit *test)
+{
+	struct xbz_cache_test *t = test->priv;
+	void *copy[3];
+	unsigned int i;
+
+	xbz_cache_init(&t->cache, 3);
+	for (i = 0; i < 3; i++) {
+		xbz_store(t, i, 0xaa);
+		copy[i] = xbz_get(t, i).copy;
+		KUNIT_ASSERT_NOT_NULL(test, copy[i]);
+		/* Ours to look at after it was freed. */
+		get_page(virt_to_page(copy[i]));
+	}
+	xbz_cache_put(&t->cache, &t->region, 1, XBZ_KNOWN_ZERO);
+	KUNIT_EXPECT_NULL(test, memchr_inv(copy[1], 0, PAGE_SIZE));
+	xbz_cache_resize(&t->cache, 1);
+	xbz_cache_destroy(&t->cache);
+	for (i = 0; i < 3; i++) {
+		KUNIT_EXPECT_NULL(test, memchr_inv(copy[i], 0, PAGE_SIZE));
+		put_page(virt_to_page(copy[i]));
+	}
+}
+
+/* Fails if what sessions use of the host's memory is counted wrongly. */
+static void xbz_cache_counts_host_memory(struct kunit *test)
+{
+	struct xbz_cache_test *t = test->priv;
+	u64 before = xbz_mem_used();
+	unsigned int i;
+
+	xbz_cache_init(&t->cache, 10);
+	for (i = 0; i < 20; i++)
+		xbz_store(t, i, 1);
+	/* Ten copies and the leaf that finds them. */
+	KUNIT_EXPECT_EQ(test, xbz_mem_used() - before, 11 * PAGE_SIZE);
+	xbz_cache_destroy(&t->cache);
+	KUNIT_EXPECT_EQ(test, xbz_mem_used() - before, PAGE_SIZE);
+}
+
+/*
+ * Fails if the second mapping of a ring's data is not the first one's memory,
+ * or if pages are freed with a guest's data in them.
+ */
+static void xbz_pages_are_twice_there_and_wiped(struct kunit *test)
+{
+	struct xbz_pages p = {};
+	struct page *kept;
+	u8 *bytes;
+
+	KUNIT_ASSERT_EQ(test, xbz_pages_alloc(&p, 5, 4), 0);
+	bytes = p.vaddr;
+	KUNIT_EXPECT_NULL(test, memchr_inv(bytes, 0, 9 * PAGE_SIZE));
+	memset(bytes + 3 * PAGE_SIZE, 0x55, 3 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, bytes[PAGE_SIZE], 0x55);
+	KUNIT_EXPECT_EQ(test, bytes[2 * PAGE_SIZE], 0);
+	KUNIT_EXPECT_EQ(test, bytes[8 * PAGE_SIZE], 0x55);
+
+	kept = p.page[4];
+	get_page(kept);
+	xbz_pages_free(&p);
+	KUNIT_EXPECT_NULL(test, memchr_inv(page_address(kept), 0, PAGE_SIZE));
+	put_page(kept);
+}
+
+static struct kunit_case xbz_cache_cases[] = {
+	KUNIT_CASE(xbz_cache_finds_what_it_stored),
+	KUNIT_CASE(xbz_cache_zero_needs_no_copy),
+	KUNIT_CASE(xbz_cache_evicts_idle_first),
+	KUNIT_CASE(xbz_cache_resize_keeps_what_fits),
+	KUNIT_CASE(xbz_cache_wipes_what_it_frees),
+	KUNIT_CASE(xbz_cache_counts_host_memory),
+	KUNIT_CASE(xbz_pages_are_twice_there_and_wiped),
+	{}
+};
+
+struct kunit_suite xbz_cache_suite = {
+	.name = "xbz_cache",
+	.init = xbz_cache_test_init,
+	.exit = xbz_cache_test_exit,
+	.test_cases = xbz_cache_cases,
+};

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The codec's KUnit suite, for whoever registers the module's suites.
+ */
+#ifndef XBZ_CODEC_KUNIT_H
+#define XBZ_CODEC_KUNIT_H
+
+#include <kunit/test.h>
+
+extern struct kunit_suite xbz_codec_suite;
+
+#endif /* XBZ_CODEC_KUNIT_H */

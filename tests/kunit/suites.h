@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The KUnit suites that are linked into xbzrle.ko when it is built with
+ * XBZ_KUNIT=1, each in a file of its own.
+ */
+#ifndef XBZ_KUNIT_SUITES_H
+#define XBZ_KUNIT_SUITES_H
+
+#include <kunit/test.h>
+
+extern struct kunit_suite xbz_cache_suite;
+extern struct kunit_suite xbz_codec_suite;
+extern struct kunit_suite xbz_queue_suite;
+
+#endif /* XBZ_KUNIT_SUITES_H */
