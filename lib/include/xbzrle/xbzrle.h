@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * libxbzrle: sessions of /dev/xbzrle.
+ *
+ * What lives here: opening a session, its memory mappings, its scratch memory
+ * and its ring positions, so that a consumer handles none of them. What does
+ * not: the codec (<xbzrle/codec.h>), and what flags, counters and errors mean
+ * (<linux/xbzrle.h>, whose structs are passed through as they are).
+ *
+ * Every function that can fail returns 0 or a negative errno; those of the
+ * ioctl that it stands for are listed in <linux/xbzrle.h>.
+ *
+ * The usual order: open, setup, region_add for each block of guest memory,
+ * slot_set for each KVM memslot; then, pass by pass, sync and as many times
+ * encode, write, release as it takes until encode says XBZRLE_STATUS_IDLE;
+ * close.
+ *
+ * Threads. A session belongs to the process that set it up; no call may be made
+ * in a fork's child, not even close. Within the process:
+ *
+ * - encode and release: one thread at a time for each queue; different queues
+ *   at the same time. A queue's release may run while it encodes.
+ * - info, region_add, region_del, slot_set, slot_del, sync, clear, invalidate,
+ *   cache_resize and counters: any thread at any time, also while others
+ *   encode. The library takes its own lock where it needs one, and the module
+ *   makes those wait that must.
+ * - open, setup and close: nothing else may use the session meanwhile.
+ * - a region's bitmap: anybody at any time, with atomic operations; until
+ *   region_del is called.
+ *
+ * No call keeps a lock when it returns and none calls back.
+ */
+#ifndef XBZRLE_XBZRLE_H
+#define XBZRLE_XBZRLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/xbzrle.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define XBZ_DEFAULT_DEVICE "/dev/xbzrle"
+
+struct xbz_session;
+
+/**
+ * struct xbz_config - what a session is made of
+ * @size: sizeof(struct xbz_config)
+ * @flags: XBZRLE_SETUP_*
+ * @nr_queues: queues, 1 to XBZRLE_MAX_QUEUES
+ * @vm_fd: the KVM VM whose log is harvested, or -1
+ * @ring_bytes: bytes of a queue's ring, a power of two
+ * @cache_bytes: bytes of cache for the whole session
+ * @name: the VM's name for people to read, or NULL; cut when too long
+ */
+struct xbz_config {
+	uint32_t size;
+	uint32_t flags;
+	uint32_t nr_queues;
+	int32_t vm_fd;
+	uint64_t ring_bytes;
+	uint64_t cache_bytes;
+	const char *name;
+};
+
+/**
+ * struct xbz_batch - what one call of xbz_session_encode() made
+ * @data: the batch, one contiguous range of @bytes; valid until it is released
+ * @bytes: its size, 0 if nothing had to be sent
+ * @end: what to pass to xbz_session_release() when the batch has left
+ * @pages: dirty bits taken, the sum of the next four
+ * @pages_same: pages found unchanged, nothing sent
+ * @pages_zero: pages sent as zero
+ * @pages_delta: pages sent as deltas
+ * @pages_raw: pages sent whole
+ * @status: XBZRLE_STATUS_*
+ * @fault_region: with XBZRLE_STATUS_FAULT or _LOG: where
+ * @fault_page: with XBZRLE_STATUS_FAULT or _LOG: where
+ * @reserved: zero
+ */
+struct xbz_batch {
+	const void *data;
+	uint64_t bytes;
+	uint64_t end;
+	uint64_t pages;
+	uint64_t pages_same;
+	uint64_t pages_zero;
+	uint64_t pages_delta;
+	uint64_t pages_raw;
+	uint32_t status;
+	uint32_t fault_region;
+	uint64_t fault_page;
+	uint64_t reserved[4];
+};
+
+/**
+ * xbz_session_open() - open a session on a device
+ * @out: set to the session
+ * @path: the device, or NULL for XBZ_DEFAULT_DEVICE
+ *
+ * Return: 0, an error of open(2), -ENOTTY if @path is something else, or
+ * -EPROTO if the module speaks another version of the ABI.
+ */
+int xbz_session_open(struct xbz_session **out, const char *path);
+
+/**
+ * xbz_session_open_fd() - make a session of an open device
+ * @out: set to the session
+ * @fd: the device's descriptor, opened for reading and writing, on which
+ *	nobody has set up a session; on success it is the session's, and
+ *	xbz_session_close() closes it
+ *
+ * Return: as xbz_session_open().
+ */
+int xbz_session_open_fd(struct xbz_session **out, int fd);
+
+/**
+ * xbz_session_close() - end a session
+ * @s: the session, or NULL
+ *
+ * All its mappings go: bitmaps and batches must not be touched any more.
+ */
+void xbz_session_close(struct xbz_session *s);
+
+/**
+ * xbz_session_info() - ask what the module can do
+ * @s: the session
+ * @info: its size member is set by the caller
+ */
+int xbz_session_info(struct xbz_session *s, struct xbzrle_info *info);
+
+/**
+ * xbz_session_setup() - bind the session to this process and map its rings
+ * @s: the session
+ * @cfg: what it is made of
+ *
+ * A session whose setup failed can only be closed.
+ */
+int xbz_session_setup(struct xbz_session *s, const struct xbz_config *cfg);
+
+/**
+ * xbz_session_region_add() - add a block of guest memory and map its bitmap
+ * @s: the session
+ * @name: the block's name in the stream, 1 to 255 bytes
+ * @addr: where it lies, page aligned
+ * @nr_pages: its pages
+ * @region: set to the region's number
+ * @bitmap: set to the bitmap's mapping, all clear
+ *
+ * A bit stands for a page, bit 0 of the first 64-bit word for page 0.
+ *
+ * Return: 0, -ENAMETOOLONG, or a negative errno.
+ */
+int xbz_session_region_add(struct xbz_session *s, const char *name, void *addr,
+			   uint64_t nr_pages, uint32_t *region,
+			   uint64_t **bitmap);
+
+/**
+ * xbz_session_region_del() - forget a region and unmap its bitmap
+ * @s: the session
+ * @region: the region's number
+ *
+ * Return: 0, -ENOENT, or -EBUSY while slots lie in it; nothing is unmapped then.
+ */
+int xbz_session_region_del(struct xbz_session *s, uint32_t region);
+
+/**
+ * xbz_session_slot_set() - harvest a KVM memslot's log from now on
+ * @s: the session
+ * @slot: KVM's number for it, the address space in the upper 16 bits
+ * @region: the region it lies in
+ * @first_page: the region's page that is the slot's page 0
+ * @nr_pages: the slot's pages
+ *
+ * Scratch memory for it is allocated here, so that a sync needs none.
+ */
+int xbz_session_slot_set(struct xbz_session *s, uint32_t slot, uint32_t region,
+			 uint64_t first_page, uint64_t nr_pages);
+
+/**
+ * xbz_session_slot_del() - give a slot's log back
+ * @s: the session
+ * @slot: KVM's number for it
+ */
+int xbz_session_slot_del(struct xbz_session *s, uint32_t slot);
+
+/**
+ * xbz_session_sync() - fetch KVM's logs into the regions' bitmaps
+ * @s: the session
+ * @result: receives the outcome, or NULL
+ *
+ * Slots whose log KVM would not give are no error of the call, but
+ * @result->slots_failed. Waits for running encodes.
+ */
+int xbz_session_sync(struct xbz_session *s, struct xbzrle_sync *result);
+
+/**
+ * xbz_session_clear() - clear KVM's log for pages that are not to be sent
+ * @s: the session
+ * @region: the region
+ * @first_page: first page
+ * @nr_pages: how many
+ *
+ * To be called before the pages' bits are taken from the bitmap.
+ */
+int xbz_session_clear(struct xbz_session *s, uint32_t region,
+		      uint64_t first_page, uint64_t nr_pages);
+
+/**
+ * xbz_session_encode() - make a queue's next batch
+ * @s: the session
+ * @queue: the queue
+ * @budget: bytes after which to stop (by less than a record), 0 for no bound
+ * @max_pages: dirty pages to look at, 0 for no bound
+ * @flags: XBZRLE_ENCODE_*
+ * @batch: receives the batch
+ *
+ * Batches that follow each other are contiguous in memory unless the ring's
+ * end lies between them. A batch may be released late and many at a time, but
+ * the ring must have room: XBZRLE_STATUS_FULL asks for a release.
+ */
+int xbz_session_encode(struct xbz_session *s, unsigned int queue,
+		       uint64_t budget, uint32_t max_pages, uint32_t flags,
+		       struct xbz_batch *batch);
+
+/**
+ * xbz_session_release() - give ring space back
+ * @s: the session
+ * @queue: the queue
+ * @end: struct xbz_batch's end of the last batch that nobody needs any more;
+ *	all batches before it go, too
+ *
+ * Return: 0, -ENOENT for no such queue, or -ERANGE if @end lies behind what
+ * was released or ahead of what was made; nothing is released then.
+ */
+int xbz_session_release(struct xbz_session *s, unsigned int queue,
+			uint64_t end);
+
+/**
+ * xbz_session_invalidate() - say that somebody else sent pages
+ * @s: the session
+ * @region: the region
+ * @first_page: first page
+ * @nr_pages: how many
+ */
+int xbz_session_invalidate(struct xbz_session *s, uint32_t region,
+			   uint64_t first_page, uint64_t nr_pages);
+
+/**
+ * xbz_session_cache_resize() - change the cache's limit
+ * @s: the session
+ * @cache_bytes: the new limit in bytes
+ */
+int xbz_session_cache_resize(struct xbz_session *s, uint64_t cache_bytes);
+
+/**
+ * xbz_session_counters() - read the counters
+ * @s: the session
+ * @queue: a queue, or XBZRLE_ALL_QUEUES
+ * @counters: its size member is set by the caller
+ */
+int xbz_session_counters(struct xbz_session *s, uint32_t queue,
+			 struct xbzrle_counters *counters);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* XBZRLE_XBZRLE_H */

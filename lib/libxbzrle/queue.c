@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Queues: their rings as they are mapped here, batches, and giving ring space
+ * back. The thread that calls does the encoding; there is no other.
+ */
+#include "session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+static int map_queue(struct xbz_session *s, struct xbz_queue *q,
+		     uint64_t offset)
+{
+	void *map;
+
+	q->scratch = malloc(XBZRLE_SCRATCH_MIN);
+	if (!q->scratch)
+		return -ENOMEM;
+
+	map = mmap(NULL, XBZRLE_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   s->fd, offset);
+	if (map == MAP_FAILED)
+		return -errno;
+	q->cons = map;
+
+	q->prod_bytes = XBZRLE_PAGE_SIZE + 2 * s->ring_bytes;
+	map = mmap(NULL, q->prod_bytes, PROT_READ, MAP_SHARED, s->fd,
+		   offset + XBZRLE_PAGE_SIZE);
+	if (map == MAP_FAILED)
+		return -errno;
+	q->prod = map;
+	q->data = (const unsigned char *)map + XBZRLE_PAGE_SIZE;
+	return 0;
+}
+
+/* What is mapped when it fails is left to xbz_queues_unmap(). */
+int xbz_queues_map(struct xbz_session *s, const struct xbzrle_setup *setup)
+{
+	unsigned int i;
+	int ret;
+
+	s->queues = calloc(setup->nr_queues, sizeof(*s->queues));
+	if (!s->queues)
+		return -ENOMEM;
+	s->nr_queues = setup->nr_queues;
+	s->ring_bytes = setup->ring_bytes;
+	for (i = 0; i < s->nr_queues; i++) {
+		ret = map_queue(s, &s->queues[i],
+				setup->ring_offset + i * setup->ring_stride);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+void xbz_queues_unmap(struct xbz_session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr_queues; i++) {
+		struct xbz_queue *q = &s->queues[i];
+
+		if (q->prod)
+			munmap((void *)q->prod, q->prod_bytes);
+		if (q->cons)
+			munmap(q->cons, XBZRLE_PAGE_SIZE);
+		free(q->scratch);
+	}
+	free(s->queues);
+}
+
+int xbz_session_encode(struct xbz_session *s, unsigned int queue,
+		       uint64_t budget, uint32_t max_pages, uint32_t flags,
+		       struct xbz_batch *batch)
+{
+	struct xbzrle_encode arg = {
+		.size = sizeof(arg),
+		.flags = flags,
+		.queue = queue,
+		.max_pages = max_pages,
+		.budget = budget,
+	};
+	struct xbz_queue *q;
+	int ret;
+
+	if (queue >= s->nr_queues)
+		return -ENOENT;
+	q = &s->queues[queue];
+	arg.scratch = (uintptr_t)q->scratch;
+	arg.scratch_bytes = XBZRLE_SCRATCH_MIN;
+	ret = xbz_ioctl(s, XBZRLE_ENCODE, &arg);
+	if (ret)
+		return ret;
+
+	/* Read by xbz_session_release(), which may run in another thread. */
+	__atomic_store_n(&q->made, arg.pos + arg.bytes, __ATOMIC_RELAXED);
+	*batch = (struct xbz_batch){
+		.data = q->data + (arg.pos & (s->ring_bytes - 1)),
+		.bytes = arg.bytes,
+		.end = arg.pos + arg.bytes,
+		.pages = arg.pages,
+		.pages_same = arg.pages_same,
+		.pages_zero = arg.pages_zero,
+		.pages_delta = arg.pages_delta,
+		.pages_raw = arg.pages_raw,
+		.status = arg.status,
+		.fault_region = arg.fault_region,
+		.fault_page = arg.fault_page,
+	};
+	return 0;
+}
+
+int xbz_session_release(struct xbz_session *s, unsigned int queue, uint64_t end)
+{
+	struct xbz_queue *q;
+
+	if (queue >= s->nr_queues)
+		return -ENOENT;
+	q = &s->queues[queue];
+	if (end < q->released ||
+	    end > __atomic_load_n(&q->made, __ATOMIC_RELAXED))
+		return -ERANGE;
+	q->released = end;
+	/*
+	 * Pairs with the module's load-acquire of the position: whatever read
+	 * the data has done so before the space can be written again.
+	 */
+	__atomic_store_n(&q->cons->pos, end, __ATOMIC_RELEASE);
+	return 0;
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Regions with their mapped bitmaps, the KVM slots that lie in them, and what
+ * is done to ranges of their pages.
+ */
+#include "session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* Adds to the table; the session's lock is held. */
+static int remember_region(struct xbz_session *s, uint32_t region, void *bitmap,
+			   size_t bytes)
+{
+	struct xbz_region_map *maps;
+
+	maps = realloc(s->regions, (s->nr_regions + 1) * sizeof(*maps));
+	if (!maps)
+		return -ENOMEM;
+	s->regions = maps;
+	maps[s->nr_regions++] = (struct xbz_region_map){
+		.region = region,
+		.bitmap = bitmap,
+		.bytes = bytes,
+	};
+	return 0;
+}
+
+static void delete_region(struct xbz_session *s, uint32_t region)
+{
+	struct xbzrle_region_del del = { .size = sizeof(del),
+					 .region = region };
+
+	xbz_ioctl(s, XBZRLE_REGION_DEL, &del);
+}
+
+int xbz_session_region_add(struct xbz_session *s, const char *name, void *addr,
+			   uint64_t nr_pages, uint32_t *region,
+			   uint64_t **bitmap)
+{
+	struct xbzrle_region arg = {
+		.size = sizeof(arg),
+		.addr = (uintptr_t)addr,
+		.nr_pages = nr_pages,
+	};
+	void *map;
+	int ret;
+
+	if (strlen(name) >= sizeof(arg.name))
+		return -ENAMETOOLONG;
+	memcpy(arg.name, name, strlen(name));
+
+	pthread_mutex_lock(&s->lock);
+	ret = xbz_ioctl(s, XBZRLE_REGION_SET, &arg);
+	if (ret)
+		goto out;
+	map = mmap(NULL, arg.bitmap_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   s->fd, arg.bitmap_offset);
+	if (map == MAP_FAILED) {
+		ret = -errno;
+		goto err_delete;
+	}
+	ret = remember_region(s, arg.region, map, arg.bitmap_bytes);
+	if (ret)
+		goto err_unmap;
+	*region = arg.region;
+	*bitmap = map;
+	goto out;
+
+err_unmap:
+	munmap(map, arg.bitmap_bytes);
+err_delete:
+	delete_region(s, arg.region);
+out:
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+int xbz_session_region_del(struct xbz_session *s, uint32_t region)
+{
+	struct xbzrle_region_del del = { .size = sizeof(del),
+					 .region = region };
+	size_t i;
+	int ret;
+
+	pthread_mutex_lock(&s->lock);
+	ret = xbz_ioctl(s, XBZRLE_REGION_DEL, &del);
+	if (ret)
+		goto out;
+	for (i = 0; i < s->nr_regions; i++) {
+		if (s->regions[i].region != region)
+			continue;
+		munmap(s->regions[i].bitmap, s->regions[i].bytes);
+		s->regions[i] = s->regions[--s->nr_regions];
+		break;
+	}
+out:
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+/* For closing: the module forgets its side by itself. */
+void xbz_regions_unmap(struct xbz_session *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->nr_regions; i++)
+		munmap(s->regions[i].bitmap, s->regions[i].bytes);
+	free(s->regions);
+}
+
+/* Makes the scratch memory suffice for a slot; the session's lock is held. */
+static int grow_scratch(struct xbz_session *s, uint64_t nr_pages)
+{
+	uint64_t bytes = XBZRLE_SCRATCH_HEAD + (nr_pages / 64 + 1) * 8;
+	uint64_t *scratch;
+
+	if (bytes < XBZRLE_SCRATCH_MIN)
+		bytes = XBZRLE_SCRATCH_MIN;
+	if (bytes <= s->scratch_bytes)
+		return 0;
+	if (bytes > SIZE_MAX)
+		return -ENOMEM;
+	/* Nothing in it has to last, so there is nothing to copy. */
+	scratch = malloc(bytes);
+	if (!scratch)
+		return -ENOMEM;
+	free(s->scratch);
+	s->scratch = scratch;
+	s->scratch_bytes = bytes;
+	return 0;
+}
+
+int xbz_session_slot_set(struct xbz_session *s, uint32_t slot, uint32_t region,
+			 uint64_t first_page, uint64_t nr_pages)
+{
+	struct xbzrle_slot arg = {
+		.size = sizeof(arg),
+		.slot = slot,
+		.region = region,
+		.first_page = first_page,
+		.nr_pages = nr_pages,
+	};
+	int ret;
+
+	pthread_mutex_lock(&s->lock);
+	ret = grow_scratch(s, nr_pages);
+	if (!ret)
+		ret = xbz_ioctl(s, XBZRLE_SLOT_SET, &arg);
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+int xbz_session_slot_del(struct xbz_session *s, uint32_t slot)
+{
+	struct xbzrle_slot_del arg = { .size = sizeof(arg), .slot = slot };
+
+	return xbz_ioctl(s, XBZRLE_SLOT_DEL, &arg);
+}
+
+int xbz_session_sync(struct xbz_session *s, struct xbzrle_sync *result)
+{
+	struct xbzrle_sync arg = { .size = sizeof(arg) };
+	int ret;
+
+	/* The lock is for the scratch memory: no slot may replace it now. */
+	pthread_mutex_lock(&s->lock);
+	ret = grow_scratch(s, 0);
+	if (!ret) {
+		arg.scratch = (uintptr_t)s->scratch;
+		arg.scratch_bytes = s->scratch_bytes;
+		ret = xbz_ioctl(s, XBZRLE_SYNC, &arg);
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (!ret && result)
+		*result = arg;
+	return ret;
+}
+
+int xbz_session_clear(struct xbz_session *s, uint32_t region,
+		      uint64_t first_page, uint64_t nr_pages)
+{
+	uint64_t scratch[XBZRLE_SCRATCH_MIN / sizeof(uint64_t)];
+	struct xbzrle_clear arg = {
+		.size = sizeof(arg),
+		.region = region,
+		.first_page = first_page,
+		.nr_pages = nr_pages,
+		.scratch = (uintptr_t)scratch,
+		.scratch_bytes = sizeof(scratch),
+	};
+
+	return xbz_ioctl(s, XBZRLE_CLEAR, &arg);
+}
+
+int xbz_session_invalidate(struct xbz_session *s, uint32_t region,
+			   uint64_t first_page, uint64_t nr_pages)
+{
+	struct xbzrle_invalidate arg = {
+		.size = sizeof(arg),
+		.region = region,
+		.first_page = first_page,
+		.nr_pages = nr_pages,
+	};
+
+	return xbz_ioctl(s, XBZRLE_INVALIDATE, &arg);
+}
