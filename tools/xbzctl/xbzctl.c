@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * xbzctl: the control tool. Here are the options before the subcommand and the
+ * table of subcommands; what these do is in files of their own.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xbzctl.h"
+
+static const struct {
+	const char *name;
+	const char *help;
+	int (*call)(const struct xbzctl *ctl, int argc, char **argv);
+} commands[] = {
+	{ "status", "the module: ABI, codec, limits, memory in use",
+	  xbzctl_status },
+};
+
+#define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void usage(FILE *out)
+{
+	size_t i;
+
+	fprintf(out, "Usage: xbzctl [--json] [--device PATH] COMMAND\n\n");
+	for (i = 0; i < NR_COMMANDS; i++)
+		fprintf(out, "  %-10s %s\n", commands[i].name,
+			commands[i].help);
+	fprintf(out, "\n"
+		"  --json         print JSON\n"
+		"  --device PATH  the device (" XBZCTL_DEVICE ")\n"
+		"  --version      print the version\n"
+		"  --help         print this\n\n"
+		"Exit status: 0 for success, 1 if it failed, 2 for a command "
+		"line that is not understood.\n");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "device", required_argument, NULL, 'd' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ },
+	};
+	struct xbzctl ctl = { .device = XBZCTL_DEVICE };
+	size_t i;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+		switch (opt) {
+		case 'j':
+			ctl.json = true;
+			break;
+		case 'd':
+			ctl.device = optarg;
+			break;
+		case 'v':
+			puts("xbzctl " XBZ_VERSION);
+			return XBZCTL_OK;
+		case 'h':
+			usage(stdout);
+			return XBZCTL_OK;
+		default:
+			usage(stderr);
+			return XBZCTL_USAGE;
+		}
+	}
+	if (optind == argc) {
+		usage(stderr);
+		return XBZCTL_USAGE;
+	}
+	for (i = 0; i < NR_COMMANDS; i++)
+		if (!strcmp(argv[optind], commands[i].name))
+			return commands[i].call(&ctl, argc - optind,
+						argv + optind);
+	fprintf(stderr, "xbzctl: no command is called '%s'; see xbzctl --help\n",
+		argv[optind]);
+	return XBZCTL_USAGE;
+}
