@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The rig: kernels and QEMUs fetched or built once, and machines booted from
+them.
+
+common     where things are, and how the rig speaks and fails
+cache      artifacts kept outside the checkout, keyed by what went into them
+progress   long commands with a log and a sign of life
+debian     packages and source packages from the machine's own apt set-up
+kernels    the kernels that can be booted, by the name a user gives
+umlkernel  the one kernel that is compiled here
+cpio       the initramfs of one boot
+machine    one boot: QEMU or User Mode Linux, streams, status, clean end
+klog       what in a kernel log is a fault
+"""

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Packages and source packages, by the machine's own apt configuration.
+
+Nothing here installs anything (tests/rig/provision does that) and nothing
+here changes the system's configuration: downloads land in the cache.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+
+from . import cache, progress
+from .common import RigError
+
+# root's downloads into a directory that the _apt user cannot enter would each
+# bring a warning that they run unsandboxed; say at once that they may.
+QUIET_APT = ["-o", "APT::Sandbox::User=root"]
+
+
+def _output(*argv):
+    """stdout of a query, empty if it fails or is not there to be asked."""
+    try:
+        return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False,
+                              stderr=subprocess.DEVNULL).stdout
+    except FileNotFoundError:
+        return ""
+
+
+def version_key(text):
+    """Sorts versions of one package; good enough where no ~ is in play."""
+    return [int(part) for part in re.findall(r"\d+", text)]
+
+
+def installed(pattern):
+    """{package: version} of the installed packages that match a glob."""
+    rows = _output("dpkg-query", "-W", "-f",
+                   "${db:Status-Status} ${Package} ${Version}\n", pattern)
+    return {row.split()[1]: row.split()[2]
+            for row in rows.splitlines() if row.startswith("installed ")}
+
+
+def source_of(package):
+    """(source package, version) of an installed package, or None."""
+    row = _output("dpkg-query", "-W", "-f",
+                  "${db:Status-Status} ${source:Package} ${source:Version}", package)
+    return tuple(row.split()[1:]) if row.startswith("installed ") else None
+
+
+def available(pattern):
+    """Names of packages that apt knows and that match a regular expression."""
+    names = _output("apt-cache", "pkgnames").split()
+    return [name for name in names if re.fullmatch(pattern, name)]
+
+
+def candidate(package):
+    """The version that apt would install, or None."""
+    match = re.search(r"Candidate: (\S+)", _output("apt-cache", "policy", package))
+    return match.group(1) if match and match.group(1) != "(none)" else None
+
+
+def download(package, version, directory, log):
+    """Fetch a binary package's .deb into directory; its path."""
+    try:
+        progress.run(f"downloading {package} {version}",
+                     ["apt-get", "-q", *QUIET_APT, "download", f"{package}={version}"],
+                     log, cwd=directory)
+    except RigError as error:
+        raise RigError(f"{error}\nrig: error: if the mirror no longer has that "
+                       "version, `tests/rig/provision --update rig` brings the "
+                       "package lists and the headers up to date") from error
+    return next(directory.glob("*.deb"))
+
+
+def unpack(deb, directory, log):
+    """Unpack a .deb without installing it."""
+    directory.mkdir(exist_ok=True)
+    progress.run(f"unpacking {deb.name}", ["dpkg-deb", "-x", deb, directory], log)
+
+
+def download_source(package, version, directory, log):
+    """Fetch a source package into directory; the path of its .dsc.
+
+    The system's apt configuration hardly ever has deb-src on. So we have our
+    own: the same mirrors and keys, other lists, and nothing of it outside the
+    cache.
+    """
+    env = dict(os.environ, APT_CONFIG=str(_source_config()))
+    fetch = ["apt-get", "-q", "source", "--download-only", "--only-source",
+             f"{package}={version}"]
+    title = f"downloading the source of {package} {version}"
+    try:
+        progress.run(title, fetch, log, cwd=directory, env=env, quiet=True)
+    except RigError:
+        progress.run("fetching the lists of source packages",
+                     ["apt-get", "-q", "update"], log, env=env)
+        progress.run(title, fetch, log, cwd=directory, env=env)
+    return next(directory.glob("*.dsc"))
+
+
+def _source_config():
+    """An apt configuration that has the system's Debian sources as deb-src."""
+    apt = cache.root() / "apt"
+    for path in ("sources", "lists/partial"):
+        (apt / path).mkdir(parents=True, exist_ok=True)
+    stanzas, lines = source_entries()
+    if not stanzas and not lines:
+        raise RigError("no Debian mirror is configured in /etc/apt/sources.list or "
+                       "/etc/apt/sources.list.d; add one")
+    _write(apt / "sources/debian.sources", "\n\n".join(stanzas))
+    _write(apt / "sources/debian.list", "\n".join(lines))
+    _write(apt / "apt.conf", f"""\
+APT::Sandbox::User "root";
+Dir::Etc::sourcelist "/dev/null";
+Dir::Etc::sourceparts "{apt}/sources";
+Dir::State::Lists "{apt}/lists";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";""")
+    return apt / "apt.conf"
+
+
+def _write(path, text):
+    path.write_text(text + "\n")
+
+
+def source_entries(etc=pathlib.Path("/etc")):
+    """(deb822 stanzas, one-line entries) of the machine, made into deb-src."""
+    release = (etc / "os-release").read_text()
+    codename = re.search(r"^VERSION_CODENAME=(\w+)", release, re.M)
+    names = "|".join(["stable", "oldstable"] + ([codename[1]] if codename else []))
+    # Other vendors' repositories have nothing for us, and often no sources.
+    ours = re.compile(rf"\b({names})(-\S+|/\S+)?(?!\S)")
+    stanzas, lines = [], []
+    for path in sorted((etc / "apt/sources.list.d").glob("*.sources")):
+        text = re.sub(r"^#.*\n", "", path.read_text(), flags=re.M)
+        for stanza in re.split(r"\n\s*\n", text):
+            suites = re.search(r"^Suites:(.*)", stanza, re.M | re.I)
+            off = re.search(r"^Enabled:\s*(no|false)\b", stanza, re.M | re.I)
+            if suites and ours.match(suites[1].strip()) and not off:
+                stanzas.append(re.sub(r"^Types:.*", "Types: deb-src", stanza.strip(),
+                                      flags=re.M | re.I))
+    listed = sorted((etc / "apt/sources.list.d").glob("*.list"))
+    for path in [etc / "apt/sources.list", *listed]:
+        if not path.exists():
+            continue
+        for line in path.read_text().splitlines():
+            entry = re.match(r"deb\s+((\[[^]]*\]\s+)?\S+\s+(\S+)\s.*)", line)
+            if entry and ours.match(entry[3]) and not entry[1].startswith("cdrom:"):
+                lines.append("deb-src " + entry[1])
+    return stanzas, lines
