@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The ten invariants of Documentation/design.rst, each broken on purpose.
+
+What lives here: which lines are broken, and which tests have to notice. What
+does not: building and running (run).
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutation:
+    """An edit of the sources that breaks one invariant."""
+    invariant: int
+    name: str
+    edits: tuple        # of (file, old text, new text); each old text is there once
+    tests: tuple        # what notices, each 'kunit', 'unit' or a device test
+
+
+MUTATIONS = (
+    Mutation(1, "the page is read a second time for the cache", (
+        ("kmod/encode.c",
+         "	xbz_cache_put(&q->cache, r, place->page, state.known);\n",
+         "	if (copy_from_user(q->snapshot, u64_to_user_ptr(r->addr + offset),\n"
+         "			   XBZRLE_PAGE_SIZE))\n"
+         "		return -EFAULT;\n"
+         "	xbz_cache_put(&q->cache, r, place->page, state.known);\n"),
+    ), ("test_invariants",)),
+    Mutation(1, "a page that became zero keeps a copy that is not", (
+        ("lib/core/record.c",
+         "	case XBZ_ZERO:\n"
+         "		*kind = XBZ_SENT_ZERO;\n"
+         "		state->known = XBZ_KNOWN_ZERO;\n",
+         "	case XBZ_ZERO:\n"
+         "		*kind = XBZ_SENT_ZERO;\n"
+         "		memset(state->copy, 1, 1);\n"),
+    ), ("unit",)),
+    Mutation(2, "the page is read before KVM's log is cleared", (
+        ("kmod/encode.c",
+         "	if (xbz_harvest_clear(b->s, place->region, place->page, &b->scratch))\n"
+         "		return XBZRLE_STATUS_LOG;\n", ""),
+        ("kmod/encode.c",
+         "	xbz_cache_get(&q->cache, r, place->page, &state);\n",
+         "	if (xbz_harvest_clear(b->s, r, place->page, &b->scratch))\n"
+         "		return -EFAULT;\n"
+         "	xbz_cache_get(&q->cache, r, place->page, &state);\n"),
+    ), ("test_invariants_log",)),
+    Mutation(3, "a page that cannot be read is forgotten", (
+        ("kmod/encode.c",
+         "			set_bit(place.page,\n"
+         "				(unsigned long *)place.region->bitmap);\n", ""),
+    ), ("test_invariants",)),
+    Mutation(3, "a full ring loses the page that did not fit", (
+        ("kmod/encode.c",
+         "		return XBZRLE_STATUS_FULL;\n",
+         "		return test_and_clear_bit(place->page, (unsigned long *)\n"
+         "					  place->region->bitmap) ?\n"
+         "		       XBZRLE_STATUS_FULL : XBZRLE_STATUS_FULL;\n"),
+    ), ("test_datapath", "test_invariants")),
+    Mutation(4, "bits are cleared in KVM's log that were never fetched", (
+        ("kmod/harvest.c",
+         "		s->log_buf[i] = 0;\n"
+         "		if (!fetched[i])\n"
+         "			continue;\n"
+         "		s->log_buf[i] = fetched[i] &\n"
+         "				xbz_bitmap_fetch(slot->region->bitmap,\n"
+         "						 slot->first + bit,\n"
+         "						 min(hi - bit, 64UL));\n",
+         "		s->log_buf[i] = ~0ULL >> (64 - min(hi - bit, 64UL));\n"),
+    ), ("test_invariants_log",)),
+    Mutation(5, "SYNC replaces what others put into the bitmap", (
+        ("kmod/harvest.c",
+         "	return xbz_bitmap_or(r->bitmap, page, word);\n",
+         "	r->bitmap[page / 64] = 0;\n"
+         "	return xbz_bitmap_or(r->bitmap, page, word);\n"),
+    ), ("test_invariants_log",)),
+    Mutation(5, "a bit taken out by others is cleared in KVM's log unseen", (
+        ("kmod/harvest.c",
+         "		s->log_buf[i] = fetched[i] &\n"
+         "				xbz_bitmap_fetch(slot->region->bitmap,\n"
+         "						 slot->first + bit,\n"
+         "						 min(hi - bit, 64UL));\n",
+         "		s->log_buf[i] = fetched[i];\n"
+         "		(void)bit;\n"),
+    ), ("test_invariants_log",)),
+    Mutation(6, "pages change their queue from pass to pass", (
+        ("kmod/queue.c",
+         "	return (chunk + r->id) % s->nr_queues;\n",
+         "	return (chunk + r->id + s->queues[0].stats.batches / 8) %\n"
+         "	       s->nr_queues;\n"),
+    ), ("test_invariants", "kunit")),
+    Mutation(7, "a delta may be longer than the page", (
+        ("lib/include/xbzrle/codec.h",
+         "#define XBZ_DELTA_MAX 4092\n", "#define XBZ_DELTA_MAX 4200\n"),
+    ), ("unit",)),
+    Mutation(8, "the consumer's position is believed", (
+        ("lib/core/ring.h",
+         "	if (cons - seen > prod - seen)\n", "	if (cons == ~seen)\n"),
+    ), ("unit", "test_hostile", "kunit")),
+    Mutation(9, "pages are freed as they are", (
+        ("kmod/memory.c", "	clear_highpage(page);\n", ""),
+    ), ("kunit", "test_secrets")),
+    Mutation(10, "a copy that was evicted is still taken for one", (
+        ("kmod/cache.c",
+         "		cache->nr--;\n"
+         "	}\n"
+         "	*entry = 0;\n",
+         "		cache->nr--;\n"
+         "		return copy;\n"
+         "	}\n"
+         "	*entry = 0;\n"),
+    ), ("test_invariants", "kunit")),
+)
