@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The end-to-end cases: what is migrated how, and what must come of it.
+
+What lives here: the table and its checks. What does not: running them, see
+run; a migration, see migrate.
+
+Every case says what would have to break for it to fail.
+"""
+
+import collections
+
+# Guests, by name: arguments of tests/guests/build.
+GUESTS = {
+    # Twice the bandwidth below, so that no pass shrinks what is dirty.
+    "busy": ["--footprint", "8M", "--rate", "4000"],
+    # The same across the border of two blocks of memory.
+    "border": ["--footprint", "8M", "--rate", "4000", "--base", "60M",
+               "--fill"],
+    # Deltas of many short runs over pages that are nothing like zero pages.
+    "words": ["--footprint", "4M", "--rate", "3000", "--words", "64",
+              "--fill"],
+    # New pages every time, so that no delta fits, and slow enough for that.
+    "noise": ["--footprint", "2M", "--rate", "300", "--words", "1024",
+              "--fill"],
+    # What plain precopy copes with in a few passes.
+    "calm": ["--footprint", "4M", "--rate", "500"],
+}
+
+COMMON = ["--memory", "32M", "--bandwidth", "8M", "--downtime", "200",
+          "--cache", "16M", "--time-limit", "60", "--boot-timeout", "180"]
+
+Case = collections.namedtuple("Case", "name breaks patched args checks guest")
+
+
+def case(name, breaks, *args, patched=True, checks=(), guest="busy"):
+    return Case(name, breaks, patched, args, checks, guest)
+
+
+# Checks take the result of migrate and return what is wrong, or None.
+
+def completed(r):
+    if r["status"] != "completed":
+        return f"{r['status']}: {r['error']}"
+    return None
+
+
+def identical(r):
+    if r["memory_identical"] is not True:
+        return r["error"] or "memory was not compared"
+    return None
+
+
+def to_stock(r):
+    if r["dst"] != "stock" or not r["dst_package"]:
+        return "the destination is no untouched Debian QEMU"
+    return None
+
+
+def through_device(r):
+    if not r["device_used"]:
+        return f"the device was not used: {r['src_stderr'] or 'no message'}"
+    if not r["pages_delta"]:
+        return "not a single delta was sent"
+    return None
+
+
+def released(r):
+    if r["device_released"] is not True:
+        return "QEMU still holds the device after the migration"
+    return None
+
+
+def without_device(r):
+    if r["device_used"]:
+        return "the device was used"
+    return None
+
+
+def real_kvm(r):
+    return None if r["kvm"] else "the guest did not run under KVM"
+
+
+def no_kvm(r):
+    return "the guest ran under KVM" if r["kvm"] else None
+
+
+def resumed(r):
+    return None if r["resumed"] else "the guest did not go on"
+
+
+def diverged(r):
+    if r["status"] != "did-not-converge":
+        return (f"plain precopy is {r['status']}: the guest is too slow for "
+                f"the other cases to mean anything")
+    return None
+
+
+def said_once(r):
+    lines = [line for line in r["src_stderr"].splitlines()
+             if "/nonexistent" in line]
+    if len(lines) != 1:
+        return f"{len(lines)} lines about the missing device, not one"
+    return None
+
+
+def silent(r):
+    if r["src_stderr"]:
+        return f"the source complains: {r['src_stderr']}"
+    return None
+
+
+def log_hidden(r):
+    if "legacy-log: manual protection hidden" not in r["src_stderr"]:
+        return "QEMU did not ask for manual protection: nothing was tested"
+    return None
+
+
+def broken_clean(r):
+    first = r["broken_first"] or {}
+    if not first.get("device_used"):
+        return "the device was not used in the attempt that was broken off"
+    if not first.get("device_released"):
+        return "the session outlived the attempt that was broken off"
+    return None
+
+
+def sent_raw(r):
+    return None if r["pages_raw"] else "no page was sent raw"
+
+
+def difference_found(r):
+    if r["memory_identical"] is not False or \
+            r["memory"]["differing_bytes"] != 1:
+        return f"a flipped byte was not noticed: {r['memory']}"
+    return None
+
+
+MOVED = (completed, identical, to_stock)
+DEVICE = MOVED + (through_device, released)
+KVM = DEVICE + (real_kvm, silent)
+
+CASES = (
+    # The ground that the others stand on.
+    case("plain-diverges",
+         "the guest dirties memory more slowly than the link carries it",
+         "--mode", "plain", "--time-limit", "12",
+         patched=False, checks=(diverged, real_kvm)),
+    case("qemu-xbzrle",
+         "QEMU's own encoder cannot do what is asked of ours",
+         "--mode", "qemu-xbzrle", patched=False,
+         checks=MOVED + (real_kvm, without_device)),
+    case("difference-is-found",
+         "the comparison of memory lets a single byte pass",
+         "--mode", "plain", "--bandwidth", "0", "--downtime", "2000",
+         "--corrupt", patched=False, checks=(completed, difference_found)),
+
+    # The device, with each kind of dirty log.
+    case("manual-protect",
+         "the log is not cleared before the snapshot, a dirty bit is lost, or "
+         "the cache differs from the destination",
+         "--mode", "xbzrle-dev", checks=KVM),
+    case("legacy-log",
+         "bits that GET_DIRTY_LOG cleared are dropped or cleared again",
+         "--mode", "xbzrle-dev", "--source-preload", "@legacy-log@",
+         checks=DEVICE + (real_kvm, log_hidden)),
+    case("dirty-ring",
+         "bits that QEMU's reaper sets do not reach the region's bitmap",
+         "--mode", "xbzrle-dev", "--accel", "kvm,dirty-ring-size=4096",
+         checks=KVM),
+    case("tcg",
+         "the session needs KVM, or QEMU's own bits are not seen",
+         "--mode", "xbzrle-dev", "--accel", "tcg",
+         checks=DEVICE + (no_kvm, silent)),
+
+    # Guests and machines.
+    case("resume",
+         "what arrives looks right but does not run",
+         "--mode", "xbzrle-dev", "--channel", "tcp", "--resume",
+         checks=KVM + (resumed,)),
+    case("vga",
+         "display memory, whose log has a second reader, loses pages",
+         "--mode", "xbzrle-dev", "--args", "-vga std", checks=KVM),
+    case("random-words",
+         "deltas of many short runs are encoded wrongly, or two processors "
+         "confuse the session",
+         "--mode", "xbzrle-dev", "--vcpus", "2", "--bandwidth", "4M",
+         guest="words", checks=KVM),
+    case("incompressible",
+         "pages that no delta fits leave the cache wrong",
+         "--mode", "xbzrle-dev", "--bandwidth", "3M",
+         guest="noise", checks=MOVED + (sent_raw, released, real_kvm, silent)),
+    case("tiny-cache",
+         "evicting a page costs more than bytes",
+         "--mode", "xbzrle-dev", "--cache", "64K",
+         guest="calm", checks=MOVED + (released, real_kvm, silent)),
+    case("many-blocks",
+         "a page's block or offset is confused with another's",
+         "--mode", "xbzrle-dev", "--memory", "256M",
+         "--args", " ".join(
+             f"-object memory-backend-ram,id=m{i},size=64M "
+             f"-numa node,nodeid={i},memdev=m{i}" for i in range(4)),
+         guest="border", checks=KVM),
+
+    # The device is absent or not wanted.
+    case("no-device",
+         "a missing module fails a migration, or is passed over in silence",
+         "--mode", "xbzrle-dev", "--xbzrle-dev", "/nonexistent",
+         checks=MOVED + (without_device, said_once)),
+    case("capability-off",
+         "the patch changes QEMU when nobody asked for XBZRLE",
+         "--mode", "plain", "--bandwidth", "0", "--downtime", "2000",
+         "--source", "@qemu@", checks=MOVED + (without_device, silent)),
+
+    # A migration that is broken off, and the next one.
+    case("cancel-then-again",
+         "a cancelled session leaves something behind, or its dirty bits",
+         "--mode", "xbzrle-dev", "--cancel-first", "1passes", "--resume",
+         "--bandwidth", "2M", "--downtime", "1000", guest="words",
+         checks=DEVICE + (broken_clean, resumed)),
+    case("destination-dies",
+         "a broken channel leaves ring space taken or the guest's log off",
+         "--mode", "xbzrle-dev", "--kill-first", "1500ms",
+         "--bandwidth", "2M", guest="words",
+         checks=DEVICE + (broken_clean,)),
+)
+
+
+def failures(checks, result):
+    """What is wrong with a result, as texts; empty if it is as it should."""
+    return [text for text in (check(result) for check in checks) if text]

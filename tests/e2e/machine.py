@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One QEMU process: its start, its serial port, its files and its end.
+
+What lives here: everything about a QEMU that does not depend on whether it
+sends or receives. What does not: the migration itself, see migration.py.
+"""
+
+import ctypes
+import fcntl
+import glob
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+from qmp import QMP, QMPClosed, QMPError, QMPTimeout
+
+PR_SET_PDEATHSIG = 1
+KVM_GET_API_VERSION = 0xAE00
+# The largest floppy that a PC's BIOS boots; a bigger image is a disk.
+FLOPPY_MAX = 2880 << 10
+# Self-built QEMUs come without firmware; Debian's packages have it here.
+FIRMWARE = ("/usr/share/seabios", "/usr/share/qemu")
+PASS_LINE = re.compile(rb"^pass (\d{8})\r?$", re.M)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class MachineError(Exception):
+    """QEMU could not be started or ended early; says why and the mend."""
+
+
+def kvm_usable():
+    """Whether this process may create KVM guests here."""
+    try:
+        with open("/dev/kvm", "rb+", buffering=0) as kvm:
+            return fcntl.ioctl(kvm, KVM_GET_API_VERSION) == 12
+    except OSError:
+        return False
+
+
+def find_binary(name):
+    path = shutil.which(name)
+    if not path:
+        raise MachineError(f"no QEMU at '{name}'; install the package "
+                           f"qemu-system-x86 or give the path of one")
+    return os.path.realpath(path)
+
+
+def untouched_package(binary):
+    """The Debian package that 'binary' is an unmodified file of, or None.
+
+    The packages' own checksums decide, not a version string that a patched
+    build would print as well.
+    """
+    for sums in glob.glob("/var/lib/dpkg/info/qemu-system*.md5sums"):
+        with open(sums, encoding="utf-8") as f:
+            for line in f:
+                md5, _, path = line.rstrip("\n").partition("  ")
+                if not path.endswith("/" + os.path.basename(binary)) or \
+                        os.path.realpath("/" + path) != binary:
+                    continue
+                with open(binary, "rb") as b:
+                    if hashlib.md5(b.read()).hexdigest() == md5:
+                        return os.path.basename(sums).split(".")[0]
+    return None
+
+
+def _die_with_parent():
+    # A killed test must not leave a QEMU behind.
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Machine:
+    """A QEMU, from launch() to stop(), which may be called in any state."""
+
+    def __init__(self, name, binary, tmp):
+        self.name = name
+        self.binary = find_binary(binary)
+        self.tmp = tmp
+        self.process = None
+        self.qmp = None
+
+    def path(self, suffix):
+        return os.path.join(self.tmp, f"{self.name}.{suffix}")
+
+    def launch(self, args, preload=None):
+        """Start QEMU with 'args' behind what every machine here gets; two
+        machines may start at once before connect() waits for each."""
+        command = [self.binary, "-nodefaults", "-no-user-config",
+                   "-name", "xbz-" + self.name, "-display", "none"]
+        for folder in FIRMWARE:
+            if os.path.isdir(folder):
+                command += ["-L", folder]
+        command += [
+            "-chardev", f"file,id=serial0,path={self.path('serial')}",
+            "-serial", "chardev:serial0",
+            "-chardev", f"socket,id=qmp0,path={self.path('qmp')},"
+                        f"server=on,wait=off",
+            "-mon", "chardev=qmp0,mode=control"]
+        command += args
+        env = dict(os.environ)
+        if preload:
+            env["LD_PRELOAD"] = preload
+        with open(self.path("stderr"), "wb") as err:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=err, stderr=err,
+                start_new_session=True, preexec_fn=_die_with_parent, env=env)
+
+    def connect(self, timeout):
+        """Wait until the launched QEMU takes commands."""
+        try:
+            self.qmp = QMP.connect(self.path("qmp"), self.alive, timeout)
+        except (QMPError, QMPClosed, QMPTimeout) as e:
+            raise MachineError(f"{self.name} QEMU did not start: {e}; "
+                               f"{self.said() or 'it printed nothing'}") \
+                from None
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def said(self):
+        """What QEMU printed on stdout and stderr, at most the last 4 KiB."""
+        try:
+            with open(self.path("stderr"), "rb") as f:
+                return f.read()[-4096:].decode(errors="replace").strip()
+        except OSError:
+            return ""
+
+    def serial(self):
+        """Everything that the guest wrote on its serial port."""
+        try:
+            with open(self.path("serial"), "rb") as f:
+                return f.read()
+        except OSError:
+            return b""
+
+    def guest_passes(self):
+        """The load generator's pass counter, or None before its first line."""
+        passes = PASS_LINE.findall(self.serial())
+        return int(passes[-1]) if passes else None
+
+    def has_device_property(self):
+        """Whether this QEMU has the patch, asked of the running process."""
+        properties = self.qmp.command("qom-list-properties",
+                                      typename="migration")
+        return any(p["name"] == "xbzrle-dev" for p in properties)
+
+    def holds(self, device):
+        """(has the device open, has it mapped), seen from outside QEMU."""
+        proc = f"/proc/{self.process.pid}"
+        is_open = is_mapped = False
+        try:
+            number = os.stat(device).st_rdev
+            # An absent device, or a file that is none, is held by nobody.
+            if not number:
+                return False, False
+            for fd in os.listdir(f"{proc}/fd"):
+                try:
+                    is_open |= os.stat(f"{proc}/fd/{fd}").st_rdev == number
+                except OSError:
+                    pass        # closed between the two calls
+            with open(f"{proc}/maps", encoding="utf-8",
+                      errors="replace") as maps:
+                name = os.path.realpath(device)
+                is_mapped = any(line.rstrip("\n").endswith(" " + name)
+                                for line in maps)
+        except OSError:
+            pass
+        return is_open, is_mapped
+
+    def stop(self):
+        """End the process and its group, whatever state they are in."""
+        if self.qmp:
+            self.qmp.close()
+            self.qmp = None
+        if self.process:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self.process.wait()
+            self.process = None
+
+
+def guest_args(image=None, kernel=None, initrd=None, append=None):
+    """QEMU arguments that boot the guest; the same for both ends."""
+    args = []
+    if image:
+        size = os.path.getsize(image)
+        kind = "floppy" if size <= FLOPPY_MAX else "virtio"
+        # Read only, so that both ends may have it open at once.
+        args += ["-drive", f"if={kind},format=raw,readonly=on,"
+                           f"file={image.replace(',', ',,')}"]
+    if kernel:
+        args += ["-kernel", kernel]
+        if initrd:
+            args += ["-initrd", initrd]
+        if append:
+            args += ["-append", append]
+    return args

@@ -1,0 +1,499 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One live migration between two QEMUs on this machine, measured.
+
+What lives here: the order of things, from the two starts to the comparison of
+memory, and the result as a dictionary. What does not: the command line
+(migrate), QEMU processes (machine.py), dumps (memory.py).
+
+Capabilities and parameters are set on the source only: the destination is to
+be one that knows nothing of xbzrle.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+
+import machine
+import memory
+from machine import Machine, MachineError
+from qmp import QMPClosed, QMPError, QMPTimeout
+
+MODES = ("plain", "qemu-xbzrle", "xbzrle-dev")
+# sun_path holds 108 bytes; ours end in the longest suffix below.
+SOCKET_PATH_MAX = 100
+PAGE = 4096
+ENDED = ("completed", "failed", "cancelled")
+
+
+class Failed(Exception):
+    """The migration, or what it needs, failed; says why."""
+
+
+class Progress:
+    """Lines on stderr: what happens and how far it is, not too often."""
+
+    def __init__(self, name, quiet):
+        self.name, self.quiet = name, quiet
+        self.started = time.monotonic()
+        self.last = 0.0
+
+    def say(self, text):
+        if not self.quiet:
+            self.last = time.monotonic()
+            print(f"[{self.name}] {self.last - self.started:5.1f} s  {text}",
+                  file=sys.stderr, flush=True)
+
+    def now_and_then(self, text):
+        if time.monotonic() - self.last >= 2:
+            self.say(text)
+
+
+def pages_sent(info):
+    """Pages that have a record in the stream so far."""
+    ram, cache = info.get("ram", {}), info.get("xbzrle-cache", {})
+    # QEMU counts an overflow as a cache hit and again as a normal page.
+    deltas = cache.get("pages", 0) - cache.get("overflow", 0)
+    return ram.get("duplicate", 0) + ram.get("normal", 0) + deltas
+
+
+class Migration:
+    """Runs one migration; run() returns the result, close() leaves nothing
+    behind and may be called at any time."""
+
+    def __init__(self, options):
+        self.o = options
+        self.progress = Progress(options.name, options.quiet)
+        self.tmp = None
+        self.machines = []
+        self.source = self.destination = self.uri = None
+        self.info = {}              # last answer with statistics
+        self.first_pass = None      # (bytes, pages) when it was over
+        self.device_open = self.device_mapped = False
+        self.result = {
+            "name": options.name, "status": "failed", "mode": options.mode,
+            "total_ms": None, "downtime_ms": None, "setup_ms": None,
+            "bytes": None, "passes": None, "pages_zero": None,
+            "pages_raw": None, "pages_delta": None, "bytes_per_page": None,
+            "bytes_per_dirty_page": None, "memory_identical": None,
+            "memory": None, "src": None, "dst": None, "dst_package": None,
+            "src_version": None, "dst_version": None,
+            "kernel": os.uname().release, "accel": None, "kvm": None,
+            "device_used": False, "device_released": None, "xbzrle": None,
+            "limits": {}, "guest": {}, "broken_first": None,
+            "resumed": None, "src_stderr": "", "dst_stderr": "",
+            "error": None,
+        }
+
+    def run(self):
+        r = self.result
+        try:
+            self._run()
+        except (Failed, MachineError, QMPError, QMPClosed, QMPTimeout,
+                memory.DumpError, OSError) as e:
+            if r["status"] == "completed":
+                # It moved, but what was to be checked afterwards failed.
+                r["memory_identical"] = None
+            r["status"] = "failed"
+            r["error"] = str(e)
+            self.progress.say(f"failed: {e}")
+        finally:
+            self._fill_statistics()
+            if self.source:
+                r["src_stderr"] = self.source.said()
+            if self.destination:
+                r["dst_stderr"] = self.destination.said()
+        return r
+
+    def close(self):
+        for m in self.machines:
+            m.stop()
+        self.machines = []
+        if self.tmp:
+            shutil.rmtree(self.tmp, ignore_errors=True)
+            self.tmp = None
+
+    # The steps, in order.
+
+    def _run(self):
+        o, r = self.o, self.result
+        self.tmp = tempfile.mkdtemp(prefix="xbz-migrate-")
+        if len(self.tmp) > SOCKET_PATH_MAX - 24:
+            raise Failed(f"{self.tmp} is too long for a socket's path; set "
+                         f"TMPDIR to a shorter one")
+        accel = o.accel or ("kvm" if machine.kvm_usable() else "tcg")
+        r["accel"] = accel
+        r["limits"] = {"bandwidth": o.bandwidth, "downtime_ms": o.downtime,
+                       "cache": o.cache, "time_s": o.time_limit,
+                       "memory": o.memory, "vcpus": o.vcpus}
+        if accel.startswith("kvm") and not machine.kvm_usable():
+            raise Failed("/dev/kvm cannot be used here; give --accel tcg, or "
+                         "run this under tests/rig/vm")
+        self.progress.say(f"starting both QEMUs ({accel})")
+        self._launch_source(accel)
+        self._launch_destination(accel, 1)
+        self._meet_source()
+        self._meet_destination()
+        self._warm_up()
+        self._configure()
+        if o.cancel_first is not None or o.kill_first is not None:
+            self._broken_attempt()
+            self.device_open = self.device_mapped = False
+            self._launch_destination(accel, 2)
+            self._meet_destination()
+        self._migrate()
+        if r["status"] == "completed":
+            self._settle()
+            if not o.no_compare:
+                self._compare()
+            if o.resume:
+                self._resume()
+        self._check_device()
+
+    def _machine_args(self, accel):
+        o = self.o
+        args = ["-machine", o.machine, "-accel", accel,
+                "-m", f"{o.memory >> 20}M", "-smp", str(o.vcpus)]
+        if o.cpu:
+            args += ["-cpu", o.cpu]
+        if "-vga" not in o.args:
+            args += ["-vga", "none"]
+        args += machine.guest_args(o.image, o.kernel, o.initrd, o.append)
+        return args + o.args
+
+    def _new_machine(self, name, binary):
+        m = Machine(name, binary, self.tmp)
+        self.machines.append(m)
+        return m
+
+    def _launch_source(self, accel):
+        o = self.o
+        self.source = self._new_machine("source", o.source)
+        args = self._machine_args(accel) + o.source_args
+        if o.mode == "xbzrle-dev":
+            args += ["-global", f"migration.xbzrle-dev={o.xbzrle_dev}"]
+        self.source.launch(args, o.source_preload)
+
+    def _meet_source(self):
+        r = self.result
+        try:
+            self.source.connect(self.o.boot_timeout)
+        except MachineError as e:
+            if "xbzrle-dev' not found" in str(e):
+                raise Failed(f"{self.source.binary} does not know "
+                             f"migration.xbzrle-dev; give the patched QEMU "
+                             f"(qemu/) with --source") from None
+            raise
+        r["src"] = self._kind(self.source)
+        r["src_version"] = self._version(self.source)
+        r["kvm"] = self.source.qmp.command("query-kvm")["enabled"]
+
+    def _launch_destination(self, accel, attempt):
+        o = self.o
+        # A destination serves one attempt; the source outlives them.
+        self.destination = self._new_machine(f"destination{attempt}",
+                                             o.destination)
+        self.uri = "tcp:127.0.0.1:0"
+        if o.channel == "unix":
+            self.uri = "unix:" + self.destination.path("in")
+        args = self._machine_args(o.destination_accel or accel)
+        args += o.destination_args + ["-S", "-incoming", self.uri]
+        self.destination.launch(args)
+
+    def _meet_destination(self):
+        o, r = self.o, self.result
+        self.destination.connect(o.boot_timeout)
+        if o.channel == "tcp":
+            info = self.destination.qmp.command("query-migrate")
+            address = info["socket-address"][0]
+            self.uri = f"tcp:{address['host']}:{address['port']}"
+        r["dst"] = self._kind(self.destination)
+        r["dst_version"] = self._version(self.destination)
+        r["dst_package"] = machine.untouched_package(self.destination.binary)
+
+    @staticmethod
+    def _kind(m):
+        return "patched" if m.has_device_property() else "stock"
+
+    @staticmethod
+    def _version(m):
+        v = m.qmp.command("query-version")
+        number = "{major}.{minor}.{micro}".format(**v["qemu"])
+        return f"{number} {v['package']}".strip()
+
+    def _warm_up(self):
+        """Wait until the guest does what it is measured with."""
+        o = self.o
+        deadline = time.monotonic() + o.boot_timeout
+        self.progress.say("the guest boots")
+        wanted = o.wait_serial.encode() if o.wait_serial else None
+        while True:
+            passes = self.source.guest_passes()
+            ready = ((wanted is None or wanted in self.source.serial()) and
+                     (not o.warmup_passes or
+                      (passes or 0) >= o.warmup_passes))
+            if ready:
+                break
+            if not self.source.alive():
+                raise Failed(f"source QEMU ended while the guest booted: "
+                             f"{self.source.said()}")
+            if time.monotonic() > deadline:
+                where = self.source.qmp.human("info registers")
+                raise Failed(f"the guest was not ready after "
+                             f"{o.boot_timeout} s; on its serial port: "
+                             f"{self.source.serial()[-200:]!r}; raise "
+                             f"--boot-timeout if the machine is slow; "
+                             f"registers: {where}")
+            self.progress.now_and_then(f"the guest boots, pass {passes}")
+            time.sleep(0.05)
+        time.sleep(o.warmup_seconds)
+
+    def _configure(self):
+        o, qmp = self.o, self.source.qmp
+        qmp.command("migrate-set-capabilities", capabilities=[
+            {"capability": "events", "state": True},
+            {"capability": "xbzrle", "state": o.mode != "plain"}])
+        parameters = {"max_bandwidth": o.bandwidth,
+                      "downtime_limit": o.downtime}
+        if o.mode != "plain":
+            parameters["xbzrle_cache_size"] = o.cache
+        qmp.command("migrate-set-parameters", **parameters)
+
+    def _poll(self):
+        """One look at the migration; returns its status."""
+        qmp = self.source.qmp
+        qmp.wait_event(self.o.poll_ms / 1000)
+        info = qmp.command("query-migrate")
+        status = info.get("status", "none")
+        ram = info.get("ram")
+        if ram:
+            self.info = info
+            if self.first_pass is None and ram["dirty-sync-count"] > 1:
+                self.first_pass = (ram["transferred"], pages_sent(info))
+        if status not in ENDED and not (self.device_open and
+                                        self.device_mapped):
+            is_open, is_mapped = self.source.holds(self.o.xbzrle_dev)
+            self.device_open |= is_open
+            self.device_mapped |= is_mapped
+        return status
+
+    def _describe(self):
+        ram = self.info.get("ram", {})
+        mib = 1 / (1 << 20)
+        return (f"pass {ram.get('dirty-sync-count', 0)}, "
+                f"{ram.get('transferred', 0) * mib:.1f} MiB sent, "
+                f"{ram.get('remaining', 0) * mib:.1f} MiB dirty, "
+                f"guest pass {self.source.guest_passes()}")
+
+    def _begin(self):
+        self.info, self.first_pass = {}, None
+        self.source.qmp.events.clear()
+        self.source.qmp.command("migrate", uri=self.uri)
+        return time.monotonic()
+
+    def _wait_for_end(self):
+        """Wait for the status in which the migration ends by itself."""
+        deadline = time.monotonic() + 60
+        while True:
+            status = self._poll()
+            if status in ENDED:
+                return status
+            if time.monotonic() > deadline:
+                raise Failed(f"the migration was broken off, but is still "
+                             f"'{status}' after 60 s")
+
+    def _cancel(self):
+        """Cancel; returns the status in which the migration ended."""
+        self.source.qmp.command("migrate_cancel")
+        return self._wait_for_end()
+
+    def _broken_attempt(self):
+        """Migrate, but cancel or kill the destination in the middle."""
+        o, r = self.o, self.result
+        cancel = o.cancel_first is not None
+        after, unit = o.cancel_first if cancel else o.kill_first
+        self.progress.say(f"migrating, to be broken off after {after} {unit}")
+        # It should not complete meanwhile. (With 0 QEMU 7.2 never looks for
+        # new dirty pages, and does complete, after one pass.)
+        self.source.qmp.command("migrate-set-parameters", downtime_limit=1)
+        started = self._begin()
+        while True:
+            status = self._poll()
+            took = time.monotonic() - started
+            passes = self.info.get("ram", {}).get("dirty-sync-count", 0)
+            if status in ENDED:
+                raise Failed(f"the migration that was to be broken off was "
+                             f"{status} before; source: {self.source.said()}")
+            if (passes if unit == "passes" else took * 1000) > after:
+                break
+            if took > o.time_limit:
+                raise Failed(f"only {passes} passes in {o.time_limit} s")
+            self.progress.now_and_then(self._describe())
+        if cancel:
+            expected, status = "cancelled", self._cancel()
+        else:
+            self.destination.stop()
+            expected, status = "failed", self._wait_for_end()
+        if status != expected:
+            raise Failed(f"the migration that was to be broken off is "
+                         f"{status}, not {expected}")
+        ram = self.info.get("ram", {})
+        r["broken_first"] = {
+            "status": status,
+            "bytes": ram.get("transferred"),
+            "passes": ram.get("dirty-sync-count"),
+            "device_used": self.device_open and self.device_mapped,
+            "device_released": self._released()}
+        self.progress.say(f"{status}: {self._describe()}")
+        self.destination.stop()
+        self.source.qmp.command("migrate-set-parameters",
+                                downtime_limit=o.downtime)
+
+    def _migrate(self):
+        o, r = self.o, self.result
+        r["guest"]["passes_before"] = self.source.guest_passes()
+        self.progress.say(f"migrating, {o.bandwidth / 1e6:g} MB/s, downtime "
+                          f"limit {o.downtime} ms")
+        started = self._begin()
+        while True:
+            status = self._poll()
+            if status in ENDED:
+                break
+            if time.monotonic() - started > o.time_limit:
+                self.progress.say("time is up, cancelling")
+                # It may still have completed on its own just now.
+                if self._cancel() != "completed":
+                    r["status"] = "did-not-converge"
+                    r["error"] = f"not completed in {o.time_limit} s"
+                    return self._migrated()
+                status = "completed"
+                break
+            if not self.destination.alive():
+                raise Failed(f"destination QEMU ended: "
+                             f"{self.destination.said()}")
+            self.progress.now_and_then(self._describe())
+        if status != "completed":
+            # Whoever refused first says more than "Broken pipe" does.
+            time.sleep(0.2)
+            raise Failed(f"the migration is {status}; source: "
+                         f"{self.source.said() or 'silent'}; destination: "
+                         f"{self.destination.said() or 'silent'}")
+        r["status"] = "completed"
+        self._final_numbers()
+        return self._migrated()
+
+    def _final_numbers(self):
+        """QEMU says "completed" a moment before it knows the times."""
+        deadline = time.monotonic() + 10
+        while not self.info.get("total-time") and \
+                time.monotonic() < deadline:
+            time.sleep(0.01)
+            self._poll()
+
+    def _migrated(self):
+        r = self.result
+        r["guest"]["passes_after"] = self.source.guest_passes()
+        r["device_used"] = self.device_open and self.device_mapped
+        self.progress.say(f"{r['status']}: {self._describe()}")
+
+    def _settle(self):
+        """Wait until the destination has taken everything in."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                state = self.destination.qmp.command("query-status")["status"]
+            except (QMPClosed, QMPTimeout):
+                state = "gone"
+            if state == "paused":
+                return
+            if state != "inmigrate" or time.monotonic() > deadline:
+                raise Failed(f"the source has sent everything, but the "
+                             f"destination is '{state}': "
+                             f"{self.destination.said() or 'it is silent'}")
+            time.sleep(0.02)
+
+    def _compare(self):
+        r = self.result
+        state = self.source.qmp.command("query-status")["status"]
+        if state != "postmigrate":
+            raise Failed(f"the source is '{state}', not stopped: its memory "
+                         f"cannot be compared")
+        found = memory.compare_guests(self.source, self.destination,
+                                      self.progress.now_and_then,
+                                      self.o.corrupt)
+        r["memory"] = found
+        r["memory_identical"] = found["identical"]
+        if found["identical"]:
+            self.progress.say(f"memory is identical "
+                              f"({found['bytes'] >> 20} MiB)")
+        elif "layouts" in found:
+            r["error"] = f"memory is laid out differently: {found['layouts']}"
+            self.progress.say(r["error"])
+        else:
+            r["error"] = (f"memory differs: {found['differing_bytes']} bytes "
+                          f"in {found['differing_pages']} pages, the first at "
+                          f"{found['first']}")
+            self.progress.say(r["error"])
+
+    def _resume(self):
+        """Let the destination run: the guest's counter has to go on."""
+        r = self.result
+        before = self.source.guest_passes()
+        self.progress.say(f"continuing on the destination, guest pass "
+                          f"{before}")
+        self.destination.qmp.command("cont")
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self.destination.alive():
+            passes = self.destination.guest_passes()
+            if passes is not None:
+                r["guest"]["passes_resumed"] = passes
+                r["resumed"] = before is not None and passes >= before
+                if passes > (before or 0):
+                    self.progress.say(f"the guest goes on, pass {passes}")
+                    return
+            time.sleep(0.05)
+        r["resumed"] = False
+        r["error"] = r["error"] or "the guest did not go on at the destination"
+
+    def _released(self):
+        """Whether the source has let go of the device, now or within 5 s."""
+        deadline = time.monotonic() + 5
+        while any(self.source.holds(self.o.xbzrle_dev)):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def _check_device(self):
+        o, r = self.o, self.result
+        if self.device_open:
+            r["device_released"] = self._released()
+        if self.device_open and o.mode != "xbzrle-dev":
+            raise Failed(f"the source used {o.xbzrle_dev} in mode {o.mode}; "
+                         f"give an unpatched QEMU with --source, or "
+                         f"--source-args '-global migration.xbzrle-dev=/none'")
+
+    def _fill_statistics(self):
+        r, info = self.result, self.info
+        ram, cache = info.get("ram"), info.get("xbzrle-cache")
+        r["total_ms"] = info.get("total-time")
+        r["downtime_ms"] = info.get("downtime")
+        r["setup_ms"] = info.get("setup-time")
+        if cache:
+            r["xbzrle"] = cache
+        if not ram:
+            return
+        pages = pages_sent(info)
+        r["bytes"] = ram["transferred"]
+        r["passes"] = ram["dirty-sync-count"]
+        r["pages_zero"] = ram["duplicate"]
+        r["pages_raw"] = ram["normal"]
+        r["pages_delta"] = pages - ram["duplicate"] - ram["normal"]
+        if pages:
+            r["bytes_per_page"] = round(ram["transferred"] / pages, 1)
+        if self.first_pass:
+            sent = pages - self.first_pass[1]
+            if sent > 0:
+                r["bytes_per_dirty_page"] = round(
+                    (ram["transferred"] - self.first_pass[0]) / sent, 1)

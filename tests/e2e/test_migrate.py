@@ -1,0 +1,334 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of what the end-to-end tests stand on.
+
+What lives here: the comparison of memory, the parsers, the QMP client, the
+guests' parameters, the judging of results; no QEMU is started. What does not:
+migrations, see cases.py.
+"""
+
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
+import json
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "guests")]
+sys.dont_write_bytecode = True
+
+import cases                                                # noqa: E402
+import machine                                              # noqa: E402
+import memory                                               # noqa: E402
+import migration                                            # noqa: E402
+import params                                               # noqa: E402
+from qmp import QMP, QMPClosed, QMPError, QMPTimeout        # noqa: E402
+
+
+def load(name, folder=HERE):
+    """A program without .py as a module."""
+    loader = importlib.machinery.SourceFileLoader(
+        name, os.path.join(folder, name))
+    spec = importlib.util.spec_from_loader(name, loader)
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+migrate = load("migrate")
+demo = load("demo")
+
+
+class Comparison(unittest.TestCase):
+    """Fails if a difference hides from compare(), or memory from layout()."""
+
+    def test_equal(self):
+        a = os.urandom(16 * 4096)
+        self.assertEqual(memory.compare(a, bytes(a)), (None, 0, 0))
+
+    def test_any_single_byte(self):
+        a = bytearray(os.urandom(3 * 4096))
+        for at in (0, 1, 4095, 4096, 8191, 8192, 3 * 4096 - 1):
+            b = bytearray(a)
+            b[at] ^= 0x80
+            self.assertEqual(memory.compare(a, b, 0x100000),
+                             (0x100000 + at, 1, 1), at)
+
+    def test_counts_bytes_and_pages(self):
+        a, b = bytearray(8 * 4096), bytearray(8 * 4096)
+        for at in (5, 6, 4096 * 3, 4096 * 7 + 4095):
+            b[at] = 1
+        self.assertEqual(memory.compare(a, b), (5, 4, 3))
+
+    def test_last_page_is_short(self):
+        a, b = bytearray(4096 + 100), bytearray(4096 + 100)
+        b[-1] = 1
+        self.assertEqual(memory.compare(a, b), (4195, 1, 1))
+
+    def test_lengths_differ(self):
+        with self.assertRaises(memory.DumpError):
+            memory.compare(b"12", b"1")
+
+    def test_layout(self):
+        text = "\n".join((
+            'FlatView #0',
+            ' AS "I/O", root: io',
+            '  0000000000000000-0000000000000007 (prio 0, ram): not-ours',
+            '',
+            'FlatView #1',
+            ' AS "memory", root: system',
+            ' AS "cpu-memory-0", root: system',
+            ' Root memory region: system',
+            '  0000000000000000-000000000009ffff (prio 0, ram): pc.ram KVM',
+            '  00000000000a0000-00000000000bffff (prio 1, i/o): vga-lowmem',
+            '  00000000000c0000-00000000000dffff (prio 1, rom): pc.rom',
+            '  0000000000100000-0000000007ffffff (prio -1, ram): pc.ram @'
+            '0000000000100000',
+            '', 'FlatView #2', ' AS "cpu-smm-0", root: memory',
+            '  0000000000000000-000000000009ffff (prio 0, ram): pc.ram'))
+        self.assertEqual(memory.layout(text), [
+            (0, 0xa0000, "pc.ram"), (0xc0000, 0xe0000, "pc.rom"),
+            (0x100000, 0x8000000, "pc.ram")])
+        with self.assertRaises(memory.DumpError):
+            memory.layout("nothing of the kind")
+
+    def test_reads_a_process(self):
+        class Self:
+            name = "self"
+
+            class process:
+                pid = os.getpid()
+
+            class qmp:
+                @staticmethod
+                def human(_line):
+                    return ('FlatView #0\n AS "memory", root: system\n  '
+                            '0000000000000000-0000000000000fff (prio 0, ram): '
+                            'pc.ram\n')
+        import ctypes
+        secret = ctypes.create_string_buffer(os.urandom(10000), 10000)
+        into = bytearray(10000)
+        guest = memory.GuestMemory(Self)
+        guest.read(ctypes.addressof(secret), into)
+        self.assertEqual(bytes(into), secret.raw)
+        with self.assertRaises(memory.DumpError):
+            guest.read(0, bytearray(10))
+
+
+class Protocol(unittest.TestCase):
+    """Fails if an answer is lost, mixed up or waited for in vain."""
+
+    def talk(self, *replies):
+        """A client whose peer sends these bytes, one piece at a time."""
+        ours, theirs = socket.socketpair()
+
+        def peer():
+            with theirs:
+                for piece in replies:
+                    theirs.sendall(piece)
+                    time.sleep(0.01)
+                while theirs.recv(1 << 16):
+                    pass
+        thread = threading.Thread(target=peer)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(ours.close)
+        return QMP(ours)
+
+    def test_events_between(self):
+        q = self.talk(b'{"event": "STOP"}\n{"return": 1, "id": 1}\n')
+        self.assertEqual(q.command("a"), 1)
+        self.assertEqual(q.wait_event(0)["event"], "STOP")
+
+    def test_split_and_joined_lines(self):
+        q = self.talk(b'{"retu', b'rn": {"x": 2}, "id": 1}\r\n{"return"',
+                      b': 3, "id": 2}\n')
+        self.assertEqual(q.command("a"), {"x": 2})
+        self.assertEqual(q.command("b"), 3)
+
+    def test_error(self):
+        q = self.talk(b'{"error": {"class": "GenericError", "desc": "no"}, '
+                      b'"id": 1}\n')
+        with self.assertRaisesRegex(QMPError, "^a: no$"):
+            q.command("a")
+
+    def test_closed(self):
+        q = self.talk()
+        q.sock.shutdown(socket.SHUT_WR)
+        with self.assertRaises(QMPClosed):
+            q.receive(time.monotonic() + 5)
+
+    def test_garbage(self):
+        with self.assertRaises(QMPClosed):
+            self.talk(b"hello\n").command("a")
+
+    def test_timeout(self):
+        q = self.talk(b'{"event": "STOP"}\n')
+        with self.assertRaisesRegex(QMPTimeout, "no answer to a"):
+            q.command("a", timeout=0.1)
+
+    def test_nobody_listens(self):
+        with self.assertRaises(QMPClosed):
+            QMP.connect("/nonexistent", lambda: False, 5)
+
+
+class Guests(unittest.TestCase):
+    """Fails if an image has other parameters than were asked for."""
+
+    def image(self):
+        image = bytearray(params.SECTOR)
+        image[params.MAGIC_OFFSET:params.MAGIC_OFFSET + 4] = params.MAGIC
+        return image
+
+    def values(self, **changes):
+        return {**{k: v for k, (_, v) in params.FIELDS.items()}, **changes}
+
+    def test_round_trip(self):
+        values = self.values(footprint=4096 * 7, base=2 << 20, stride=8192,
+                             rate=99, report=0, mode=1, words=3, fill=1)
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(params.patch(self.image(), values))
+            f.flush()
+            self.assertEqual(params.read(f.name), values)
+
+    def test_other_images(self):
+        with self.assertRaises(params.BadParameter):
+            params.patch(bytes(512), self.values())
+        self.assertIsNone(params.read("/dev/null"))
+
+    def test_limits(self):
+        for bad in ({"footprint": 0}, {"footprint": 4097}, {"base": 4096},
+                    {"base": (1 << 20) + 1}, {"footprint": 3 << 30},
+                    {"stride": 0}, {"stride": 3}, {"stride": 6144},
+                    {"rate": 1}, {"rate": 1 << 32}, {"mode": 2},
+                    {"words": 0}, {"fill": 2}, {"report": -1}):
+            with self.assertRaises(params.BadParameter, msg=bad):
+                params.check(self.values(**bad))
+        params.check(self.values())
+
+    def test_sizes(self):
+        self.assertEqual(params.parse_size("16M"), 16 << 20)
+        self.assertEqual(params.parse_size("1.5k"), 1536)
+        self.assertEqual(params.parse_size("7"), 7)
+        for bad in ("", "M", "x", "-1", "0.3", "1T"):
+            with self.assertRaises(params.BadParameter, msg=bad):
+                params.parse_size(bad)
+
+    def test_pass_lines(self):
+        class Said(machine.Machine):
+            def __init__(self, text):
+                self.text = text
+
+            def serial(self):
+                return self.text
+        self.assertIsNone(Said(b"SeaBIOS\npass 0000").guest_passes())
+        self.assertEqual(Said(b"pass 00000001\npass 00000123\npass 000")
+                         .guest_passes(), 123)
+
+
+class Options(unittest.TestCase):
+    """Fails if migrate takes what it cannot do, or misreads what it can."""
+
+    def refused(self, *argv):
+        with self.assertRaises(SystemExit) as caught, \
+                contextlib.redirect_stderr(io.StringIO()) as said:
+            migrate.options(list(argv))
+        self.assertEqual(caught.exception.code, 2)
+        return said.getvalue()
+
+    def test_good(self):
+        o = migrate.options(["--image", "/dev/../etc/passwd", "--memory",
+                             "64M", "--args=-vga std", "--cancel-first",
+                             "2passes"])
+        self.assertEqual(o.memory, 64 << 20)
+        self.assertEqual(o.args, ["-vga", "std"])
+        self.assertEqual(o.cancel_first, (2, "passes"))
+        self.assertEqual((o.name, o.warmup_passes), ("plain", 0))
+
+    def test_bad(self):
+        guest = ["--image", "/etc/passwd"]
+        self.assertIn("--image", self.refused())
+        self.assertIn("--image", self.refused(*guest, "--kernel", "/x"))
+        self.assertIn("belong", self.refused(*guest, "--append", "x"))
+        self.assertIn("no file", self.refused("--image", "/nonexistent"))
+        self.assertIn("power of two", self.refused(*guest, "--cache", "3M"))
+        self.assertIn("MiB", self.refused(*guest, "--memory", "5000K"))
+        self.assertIn("1500ms", self.refused(*guest, "--kill-first", "9"))
+        self.assertIn("above 0", self.refused(*guest, "--time-limit", "0"))
+
+    def test_footprint_beyond_memory(self):
+        values = {k: v for k, (_, v) in params.FIELDS.items()}
+        image = bytearray(params.SECTOR)
+        image[params.MAGIC_OFFSET:params.MAGIC_OFFSET + 4] = params.MAGIC
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(params.patch(image, values))
+            f.flush()
+            self.assertIn("does not reach", self.refused(
+                "--image", f.name, "--memory", "16M"))
+            self.assertEqual(migrate.options(
+                ["--image", f.name, "--memory", "17M"]).warmup_passes, 2)
+
+
+class Judgement(unittest.TestCase):
+    """Fails if a bad migration can pass for a good one."""
+
+    good = {"name": "xbzrle-dev", "status": "completed", "error": None,
+            "memory_identical": True, "dst": "stock", "bytes": 10,
+            "dst_package": "qemu-system-x86", "device_used": True,
+            "device_released": True, "pages_delta": 1, "kvm": True,
+            "src_stderr": "", "total_ms": 1, "passes": 2, "downtime_ms": 3,
+            "bytes_per_dirty_page": 4.5}
+
+    def test_pages_sent(self):
+        self.assertEqual(migration.pages_sent({
+            "ram": {"duplicate": 5, "normal": 7},
+            "xbzrle-cache": {"pages": 11, "overflow": 2}}), 21)
+        self.assertEqual(migration.pages_sent({}), 0)
+
+    def test_each_check(self):
+        self.assertEqual(cases.failures(cases.KVM, self.good), [])
+        for field, value in (("status", "did-not-converge"),
+                             ("memory_identical", False),
+                             ("memory_identical", None),
+                             ("dst", "patched"), ("dst_package", None),
+                             ("device_used", False), ("kvm", False),
+                             ("device_released", None), ("pages_delta", 0),
+                             ("src_stderr", "warning: something")):
+            self.assertEqual(len(cases.failures(
+                cases.KVM, {**self.good, field: value})), 1, field)
+
+    def test_said_once(self):
+        line = "cannot open /nonexistent"
+        self.assertIsNone(cases.said_once({"src_stderr": f"x\n{line}\n"}))
+        for text in ("", f"{line}\n{line}"):
+            self.assertTrue(cases.said_once({"src_stderr": text}))
+
+    def test_demo(self):
+        runs = [{**self.good, "name": name} for name, _ in demo.RUNS]
+        self.assertIsNone(demo.verdict(runs))
+        for field, value in (("status", "did-not-converge"), ("dst", None),
+                             ("memory_identical", None), ("status", "failed"),
+                             ("device_used", False), ("dst_package", None)):
+            runs[-1] = {**self.good, field: value}
+            self.assertTrue(demo.verdict(runs), field)
+        runs[0] = {"name": "plain", "status": "failed", "error": "x"}
+        self.assertIn("failed", demo.table(runs))
+        json.dumps(runs)
+
+    def test_cases(self):
+        names = [c.name for c in cases.CASES]
+        self.assertEqual(len(names), len(set(names)))
+        for c in cases.CASES:
+            self.assertIn(c.guest, cases.GUESTS)
+            self.assertTrue(c.breaks and c.checks)
+
+
+if __name__ == "__main__":
+    unittest.main()
