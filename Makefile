@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The commands a person types. `make help` lists them.
+#
+# Everything that is built goes to build/; kernels and QEMUs that are built for
+# the tests are kept in ~/.cache/xbzrle (or XBZ_CACHE).
+
+SHELL := /bin/bash
+
+# The kernel that `make` builds the module for.
+KDIR ?= /lib/modules/$(shell uname -r)/build
+# The one that the tests boot.
+KERNEL ?= 6.1
+
+O := build
+rig := tests/rig
+sources := Kbuild kmod lib uapi
+
+.PHONY: all module lib xbzctl help clean
+all: module lib xbzctl
+
+module:
+	@scripts/kmodule $(KDIR) $(O)/native xbzrle.ko $(sources) W=1
+	@ln -sf native/xbzrle.ko $(O)/xbzrle.ko
+	@echo "built $(O)/xbzrle.ko; to load it: insmod $(O)/xbzrle.ko"
+
+lib:
+	@$(MAKE) -s -C lib/libxbzrle O=$(CURDIR)/$(O)/lib
+
+xbzctl: lib
+	@$(MAKE) -s -C tools/xbzctl O=$(CURDIR)/$(O) LIB=$(CURDIR)/$(O)/lib
+
+help:
+	@echo 'make              the module for the running kernel (or KDIR=...), libxbzrle, xbzctl'
+	@echo 'make demo         a busy guest, migrated three times; needs root and 10 minutes'
+	@echo 'make check        all tests; needs root and 30 minutes, the second time 10'
+	@echo 'make check-unit   only those of lib/, here'
+	@echo 'make check-kunit  only those inside the module, in User Mode Linux'
+	@echo 'make check-device only those of /dev/xbzrle, in User Mode Linux and with KVM'
+	@echo 'make check-e2e    only those that migrate a guest'
+	@echo 'make check-rig    only those of the rig that boots kernels'
+	@echo 'make check-fuzz   only the fuzzers, a short while'
+	@echo 'make check-mutation  breaks each invariant on purpose and sees a test fail'
+	@echo 'make clean        removes build/'
+
+clean:
+	rm -rf $(O)
+
+include tests/tests.mk

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The demo and the tests. Each target sets up all that it needs: packages from
+# the configured mirror, kernels and QEMUs from the cache.
+
+rig_kernel = kernel=$$($(rig)/kernel $(1)) && eval "$$kernel"
+kmodule := $(CURDIR)/scripts/kmodule
+out := $(CURDIR)/$(O)
+qemu_path = PKG_CONFIG_PATH=$(CURDIR)/$(O)/lib $(rig)/qemu-build \
+	--key lib/libxbzrle --key lib/include/xbzrle/xbzrle.h --key uapi
+
+# Modules, one build for each kernel that is booted.
+
+.PHONY: setup-build setup-rig setup-uml setup-qemu setup-unit
+setup-%:
+	@$(rig)/provision $*
+
+.PHONY: rig-modules uml-modules qemu
+rig-modules: setup-build setup-rig
+	@$(call rig_kernel,$(KERNEL)) && \
+	scripts/kmodule "$$kdir" "$(O)/$$release" xbzrle.ko $(sources) W=1 && \
+	cd tests/fakevm && $(kmodule) "$$kdir" "$(out)/$$release/fakevm" \
+		xbz_fakevm.ko Kbuild *.[ch] W=1
+
+uml-modules: setup-build setup-uml
+	@$(call rig_kernel,uml) && \
+	scripts/kmodule "$$kdir" $(O)/uml xbzrle.ko $(sources) tests/kunit tests/unit/vectors.h \
+		ARCH=um XBZ_KUNIT=1 && \
+	cd tests/fakevm && $(kmodule) "$$kdir" $(out)/uml/fakevm \
+		xbz_fakevm.ko Kbuild *.[ch] ARCH=um
+
+# The patched QEMU; its path is printed last.
+qemu: setup-qemu lib
+	@$(qemu_path)
+
+.PHONY: demo
+demo: setup-build setup-rig setup-qemu rig-modules lib
+	@qemu=$$($(qemu_path)) && \
+	tests/e2e/demo --qemu "$$qemu" --kernel $(KERNEL) --out $(O)/demo
+
+# Tests. Each part ends with a line 'N passed, N failed, N skipped'; check runs
+# all parts whatever fails and ends with the sum of theirs.
+
+parts := unit fuzz rig kunit device e2e
+
+.PHONY: check $(parts:%=check-%)
+check:
+	@tests/check $(parts)
+
+check-unit: setup-build setup-unit
+	@tests/cmocka-run $(MAKE) -s -C tests/unit check O=$(CURDIR)/$(O)/unit
+
+check-fuzz: setup-build setup-unit
+	@$(MAKE) -s -C tests/fuzz check O=$(CURDIR)/$(O)/fuzz TIME=20
+
+check-rig: setup-build setup-rig setup-uml
+	@$(rig)/selftest
+
+check-kunit: uml-modules
+	@tests/kunit/run
+
+check-device: uml-modules rig-modules setup-unit lib
+	@tests/device/check --kernel $(KERNEL)
+
+check-e2e: setup-qemu rig-modules lib
+	@qemu=$$($(qemu_path)) && \
+	tests/e2e/run --qemu "$$qemu" --kernel $(KERNEL)
+
+.PHONY: check-mutation
+check-mutation: uml-modules setup-unit
+	@tests/mutation/run
