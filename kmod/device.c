@@ -296,7 +296,6 @@ static const struct file_operations xbz_fops = {
 	.unlocked_ioctl = xbz_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = xbz_mmap,
-	.llseek = no_llseek,
 };
 
 static struct miscdevice xbz_misc = {
