@@ -66,5 +66,6 @@ check-e2e: setup-qemu rig-modules lib
 	tests/e2e/run --qemu "$$qemu" --kernel $(KERNEL)
 
 .PHONY: check-mutation
-check-mutation: uml-modules setup-unit
+check-mutation: uml-modules setup-unit lib
+	@$(MAKE) -s -C tests/device O=$(out)/device
 	@tests/mutation/run
