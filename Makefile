@@ -31,8 +31,8 @@ xbzctl: lib
 
 help:
 	@echo 'make              the module for the running kernel (or KDIR=...), libxbzrle, xbzctl'
-	@echo 'make demo         a busy guest, migrated three times; needs root and 10 minutes'
-	@echo 'make check        all tests; needs root and 30 minutes, the second time 10'
+	@echo 'make demo         a busy guest, migrated three times; needs root'
+	@echo 'make check        all tests; needs root'
 	@echo 'make check-unit   only those of lib/, here'
 	@echo 'make check-kunit  only those inside the module, in User Mode Linux'
 	@echo 'make check-device only those of /dev/xbzrle, in User Mode Linux and with KVM'
