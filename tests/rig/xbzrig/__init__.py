@@ -8,7 +8,9 @@ progress   long commands with a log and a sign of life
 debian     packages and source packages from the machine's own apt set-up
 kernels    the kernels that can be booted, by the name a user gives
 umlkernel  the one kernel that is compiled here
+qemu       Debian's QEMU with our patches
 cpio       the initramfs of one boot
+kmod       a kernel's own modules, in load order
 machine    one boot: QEMU or User Mode Linux, streams, status, clean end
 klog       what in a kernel log is a fault
 """

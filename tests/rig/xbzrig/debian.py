@@ -59,6 +59,14 @@ def candidate(package):
     return match.group(1) if match and match.group(1) != "(none)" else None
 
 
+def depends(package, version, pattern):
+    """Those packages that a package depends on whose names match."""
+    shown = _output("apt-cache", "show", f"{package}={version}")
+    line = re.search(r"^Depends: (.*)", shown, re.M)
+    names = re.findall(r"[^,|\s(]+(?=[^,|]*)", line[1]) if line else []
+    return [name for name in dict.fromkeys(names) if re.fullmatch(pattern, name)]
+
+
 def download(package, version, directory, log):
     """Fetch a binary package's .deb into directory; its path."""
     try:
@@ -69,7 +77,7 @@ def download(package, version, directory, log):
         raise RigError(f"{error}\nrig: error: if the mirror no longer has that "
                        "version, `tests/rig/provision --update rig` brings the "
                        "package lists and the headers up to date") from error
-    return next(directory.glob("*.deb"))
+    return next(directory.glob(f"{package}_*.deb"))
 
 
 def unpack(deb, directory, log):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """The kernels that can be booted, by the name a user gives.
 
-"6.1", "6.12": Debian's image package of that series, unpacked into the cache
-and never installed. The release is that of the installed headers, because
-that is what modules are built against; without headers, apt's newest.
+"6.1", "6.12": Debian's kernel of that series. If its headers are installed,
+that release it is; else apt's newest, and the headers go into the cache as
+the image does in any case. Neither is ever installed from here: headers of
+newer series depend on the image, which would want an initramfs made, and so on.
 
 "uml": User Mode Linux, compiled by umlkernel.
 """
@@ -40,34 +41,50 @@ def get(name):
         from . import umlkernel
         return umlkernel.get()
     if re.fullmatch(r"\d+\.\d+", name):
-        return _debian_image(name)
+        return _debian(name)
     raise RigError(f"no kernel is called {name!r}; there are series of Debian's "
                    "kernels, like 6.1 or 6.12, and uml")
 
 
+def _debian(series):
+    release, version, installed = _release(series)
+    image = _image(release, version)
+    modules = [path for path in (image / "lib/modules" / release,
+                                 image / "usr/lib/modules" / release) if path.is_dir()]
+    source = pathlib.Path("/usr/src") if installed else _headers(release, version)
+    return Kernel(name=series, release=release, image=image / f"boot/vmlinuz-{release}",
+                  modules=modules[0] if modules else None,
+                  kdir=source / f"linux-headers-{release}")
+
+
 def _release(series):
-    """(release, package version) of a series: installed headers come first."""
+    """(release, package version, whether the headers are installed)."""
     release = re.escape(series) + r"\.\d+([-+]\w+)?-amd64"
+
+    def newest(pairs):
+        return max(pairs, key=lambda pair: debian.version_key(pair[0]))
+
     headers = [(package.removeprefix("linux-headers-"), version) for package, version
                in debian.installed(f"linux-headers-{series}.*").items()
                if re.fullmatch(f"linux-headers-{release}", package)]
     if headers:
-        return max(headers, key=lambda pair: debian.version_key(pair[0]))
-    images = [package.removeprefix("linux-image-") for package
-              in debian.available(f"linux-image-{release}")]
-    if not images:
-        raise RigError(
-            f"no Debian kernel {series}.x: neither linux-headers-{series}.* is "
-            f"installed nor does apt know linux-image-{series}.*-amd64; "
-            f"`tests/rig/provision kernel-{series}` installs the headers, if one of "
-            "the machine's apt sources has them")
-    newest = max(images, key=debian.version_key)
-    return newest, debian.candidate(f"linux-image-{newest}")
+        return *newest(headers), True
+    known = [(package.removeprefix("linux-image-"), None) for package
+             in debian.available(f"linux-image-{release}")]
+    if known:
+        name, _ = newest(known)
+        return name, debian.candidate(f"linux-image-{name}"), False
+    # Apt's lists can be gone (containers' images drop them), the cache be warm.
+    kept = [tuple(path.name.split("_", 1)) for path in (cache.root() / "image").glob("*_*")
+            if re.fullmatch(release, path.name.split("_", 1)[0])]
+    if kept:
+        return *newest(kept), False
+    raise RigError(f"no Debian kernel {series}.x: apt knows no linux-image-{series}.*-amd64; "
+                   "`apt-get update` may help, or one more apt source (security, backports)")
 
 
-def _debian_image(series):
-    release, version = _release(series)
-
+def _image(release, version):
+    """The root of an unpacked image package."""
     def make(work):
         log = work / "log"
         deb = debian.download(f"linux-image-{release}", version, work, log)
@@ -75,9 +92,25 @@ def _debian_image(series):
         deb.unlink()
         shutil.rmtree(work / "root/usr/share", ignore_errors=True)
 
-    root = cache.obtain("image", f"{release}_{version}", make) / "root"
-    modules = [path for path in (root / "lib/modules" / release,
-                                 root / "usr/lib/modules" / release) if path.is_dir()]
-    return Kernel(name=series, release=release, image=root / f"boot/vmlinuz-{release}",
-                  modules=modules[0] if modules else None,
-                  kdir=pathlib.Path("/usr/src") / f"linux-headers-{release}")
+    return cache.obtain("image", f"{release}_{version}", make) / "root"
+
+
+def _headers(release, version):
+    """The usr/src of unpacked headers, made to work where they are."""
+    def make(work):
+        log = work / "log"
+        package = f"linux-headers-{release}"
+        for name in [package, *debian.depends(
+                package, version, r"linux-headers-\S+-common|linux-kbuild-\S+")]:
+            # All of one source package, so of one version.
+            deb = debian.download(name, version, work, log)
+            debian.unpack(deb, work / "root", log)
+            deb.unlink()
+        source = work / "root/usr/src"
+        makefile = source / package / "Makefile"
+        makefile.write_text(makefile.read_text().replace(
+            "/usr/src/", "$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../"))
+        # It is there for BTF, which would take a program more, pahole.
+        (source / package / "vmlinux").unlink(missing_ok=True)
+
+    return cache.obtain("headers", f"{release}_{version}", make) / "root/usr/src"

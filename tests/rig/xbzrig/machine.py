@@ -9,7 +9,6 @@ kernel log goes to a file of its own. guest/init says what happens inside.
 
 import ctypes
 import dataclasses
-import lzma
 import os
 import pathlib
 import re
@@ -23,7 +22,7 @@ import sys
 import tempfile
 import time
 
-from . import cpio, klog
+from . import cpio, klog, kmod
 from .common import (CHECKOUT, EXIT_KLOG, EXIT_RIG, EXIT_TIMEOUT, RIG, RigError, say)
 
 # Until "ready": QEMU's emulation on a busy machine takes 10 s, a debug kernel more.
@@ -31,11 +30,10 @@ BOOT_SECONDS = 180
 # From the command's end to power-off; more is a hang.
 HALT_SECONDS = 60
 STREAMS = ("stdout", "stderr", "control")
+# The name of a module that the kernel has built in is no error.
+TRANSPORT_MODULES = ("virtio_pci", "virtio_console", "9p", "9pnet_virtio")
 # What becomes an empty tmpfs inside; guest/init has the same list.
 EMPTIED = ("/tmp", "/var/tmp", "/run")
-# Load order is found from the modules themselves; a name that the kernel has
-# built in, or has not got at all, is skipped.
-TRANSPORT_MODULES = ("virtio_pci", "virtio_console", "9p", "9pnet_virtio")
 PR_SET_PDEATHSIG = 1
 
 
@@ -68,35 +66,6 @@ def kvm_usable():
             continue
         return nested.strip() in ("1", "Y")
     return False
-
-
-def _module_file(path):
-    """The bytes of a module, uncompressed: busybox's insmod wants them so."""
-    if path.suffix == ".xz":
-        return lzma.decompress(path.read_bytes())
-    return path.read_bytes()
-
-
-def _load_order(kernel, names):
-    """[(file name, bytes)] of in-tree modules and all they depend on, in order."""
-    index = {}
-    for path in kernel.modules.rglob("*.ko*"):
-        index[path.name.split(".ko")[0].replace("-", "_")] = path
-    order = {}
-
-    def visit(name):
-        path = index.get(name.replace("-", "_"))
-        if not path or name in order:
-            return
-        data = _module_file(path)
-        depends = re.search(rb"\0depends=([^\0]*)\0", data)
-        for dependency in filter(None, depends.group(1).decode().split(",")):
-            visit(dependency.replace("-", "_"))
-        order[name] = data
-
-    for name in names:
-        visit(name.replace("-", "_"))
-    return [(f"{name}.ko", data) for name, data in order.items()]
 
 
 class Machine:
@@ -191,7 +160,9 @@ class Machine:
             say(f"timeout: the machine ran for {self.options.timeout:g} s and was "
                 "killed; --timeout sets the limit")
             return EXIT_TIMEOUT
-        problem = reports.get("fail")
+        # guest/init has no control stream yet; it tells the kernel log.
+        told = re.search(r"xbz-rig: fail: (.*)", log)
+        problem = reports.get("fail") or (told and told[1].rstrip())
         if why == "boot":
             problem = f"the command did not begin within {BOOT_SECONDS} s of power-on"
         elif why == "halt":
@@ -243,16 +214,17 @@ class Machine:
 
     def _modules(self, archive):
         lines = []
-        if self.kernel.modules:
+        own = self.own_modules()
+        if own:
             parameters = dict(text.partition(" ")[::2] for text in self.options.modprobe)
-            for name, data in _load_order(self.kernel, self.own_modules()):
-                archive.file(f"xbz/own/{name}", data)
-                lines.append(f"/xbz/own/{name} {parameters.get(name[:-3], '')}\n")
+            for name, data in kmod.load_order(self.kernel, own):
+                archive.file(f"xbz/own/{name}.ko", data)
+                lines.append(f"/xbz/own/{name}.ko {parameters.get(name, '')}\n")
         archive.file("xbz/modules", "".join(lines))
         lines = []
         for number, text in enumerate(self.options.modules):
             path, *parameters = text.split()
-            archive.file(f"xbz/under-test-{number}.ko", _module_file(pathlib.Path(path)))
+            archive.file(f"xbz/under-test-{number}.ko", kmod.read(pathlib.Path(path)))
             lines.append(" ".join([f"under-test-{number}.ko", pathlib.Path(path).name,
                                    *parameters]) + "\n")
         archive.file("xbz/under-test", "".join(lines))

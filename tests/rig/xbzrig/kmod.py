@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A kernel's own modules: found, uncompressed, in the order to load them.
+
+Read from the files themselves: nothing of the image package is installed, so
+depmod has never run, and kmod need not be there.
+"""
+
+import lzma
+import re
+
+from .common import RigError
+
+
+def canonical(name):
+    """Files are named with - or _, in no order; the kernel says _."""
+    return name.replace("-", "_")
+
+
+def read(path):
+    """The bytes of a module, uncompressed: busybox's insmod wants them so."""
+    data = path.read_bytes()
+    return lzma.decompress(data) if path.suffix == ".xz" else data
+
+
+def load_order(kernel, names):
+    """[(name, bytes)] of modules and all that they depend on, in order. What
+    is built in is left out."""
+    if not kernel.modules:
+        raise RigError(f"kernel {kernel.name} has no modules of its own: "
+                       f"{', '.join(names)} cannot be loaded")
+    files = {canonical(path.name.split(".ko")[0]): path
+             for path in kernel.modules.rglob("*.ko*")}
+    builtin = {canonical(line.rpartition("/")[2].removesuffix(".ko")) for line
+               in (kernel.modules / "modules.builtin").read_text().splitlines()}
+    order = {}
+
+    def visit(name):
+        if name in order or name in builtin:
+            return
+        if name not in files:
+            raise RigError(f"kernel {kernel.release} has no module {name}")
+        data = read(files[name])
+        depends = re.search(rb"\0depends=([^\0]*)\0", data)
+        for dependency in filter(None, depends[1].decode().split(",")):
+            visit(canonical(dependency))
+        order[name] = data
+
+    for name in names:
+        visit(canonical(name))
+    return list(order.items())
