@@ -312,23 +312,20 @@ class Migration:
         """Migrate, but cancel or kill the destination in the middle."""
         o, r = self.o, self.result
         cancel = o.cancel_first is not None
-        after, unit = o.cancel_first if cancel else o.kill_first
-        self.progress.say(f"migrating, to be broken off after {after} {unit}")
-        # It should not complete meanwhile. (With 0 QEMU 7.2 never looks for
-        # new dirty pages, and does complete, after one pass.)
-        self.source.qmp.command("migrate-set-parameters", downtime_limit=1)
+        moment = o.cancel_first if cancel else o.kill_first
+        self.progress.say("migrating, to be broken off after %d %s" % moment)
+        self._limits(True)
         started = self._begin()
         while True:
             status = self._poll()
-            took = time.monotonic() - started
-            passes = self.info.get("ram", {}).get("dirty-sync-count", 0)
             if status in ENDED:
                 raise Failed(f"the migration that was to be broken off was "
                              f"{status} before; source: {self.source.said()}")
-            if (passes if unit == "passes" else took * 1000) > after:
+            if self._reached(moment, started):
                 break
-            if took > o.time_limit:
-                raise Failed(f"only {passes} passes in {o.time_limit} s")
+            if time.monotonic() - started > o.time_limit:
+                raise Failed(f"it did not come to {moment[0]} {moment[1]} in "
+                             f"{o.time_limit} s")
             self.progress.now_and_then(self._describe())
         if cancel:
             expected, status = "cancelled", self._cancel()
@@ -347,19 +344,42 @@ class Migration:
             "device_released": self._released()}
         self.progress.say(f"{status}: {self._describe()}")
         self.destination.stop()
-        self.source.qmp.command("migrate-set-parameters",
-                                downtime_limit=o.downtime)
+        self._limits(False)
+
+    def _limits(self, hold):
+        """Set the limits of the migration, or such that it cannot end."""
+        o = self.o
+        # With a downtime limit of 0 QEMU 7.2 never looks for new dirty pages,
+        # and ends after one pass.
+        self.source.qmp.command(
+            "migrate-set-parameters",
+            downtime_limit=1 if hold else o.downtime,
+            max_bandwidth=o.first_bandwidth if hold else o.bandwidth)
+
+    def _reached(self, moment, started):
+        """Whether (n, 'ms' or 'passes') of the migration are over."""
+        number, unit = moment
+        if unit == "ms":
+            return (time.monotonic() - started) * 1000 > number
+        return self.info.get("ram", {}).get("dirty-sync-count", 0) > number
 
     def _migrate(self):
         o, r = self.o, self.result
         r["guest"]["passes_before"] = self.source.guest_passes()
         self.progress.say(f"migrating, {o.bandwidth / 1e6:g} MB/s, downtime "
                           f"limit {o.downtime} ms")
+        hold = o.hold
+        if hold:
+            self._limits(True)
         started = self._begin()
         while True:
             status = self._poll()
             if status in ENDED:
                 break
+            if hold and (self._reached(hold, started) or
+                         time.monotonic() - started > o.time_limit / 2):
+                hold = None
+                self._limits(False)
             if time.monotonic() - started > o.time_limit:
                 self.progress.say("time is up, cancelling")
                 # It may still have completed on its own just now.
