@@ -10,8 +10,9 @@ qemu_path = PKG_CONFIG_PATH=$(CURDIR)/$(O)/lib $(rig)/qemu-build \
 
 # Modules, one build for each kernel that is booted.
 
-.PHONY: setup-build setup-rig setup-uml setup-qemu setup-unit
-setup-%:
+setups := $(addprefix setup-,build rig uml qemu unit)
+.PHONY: $(setups)
+$(setups): setup-%:
 	@$(rig)/provision $*
 
 .PHONY: rig-modules uml-modules qemu
