@@ -89,8 +89,8 @@ static int xbz_call_info(struct xbz_session *s, void *p)
 		.ring_bytes_max = XBZ_RING_MAX,
 		.memory_max = xbz_mem_limit(),
 		.memory_used = xbz_mem_used(),
-		.codec = "portable",
 	};
+	strscpy(arg->codec, xbz_codec_name(), sizeof(arg->codec));
 	return 0;
 }
 

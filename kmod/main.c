@@ -2,6 +2,7 @@
 /*
  * The module comes and goes.
  */
+#include "codec.h"
 #include "device.h"
 #include "session.h"
 
@@ -10,6 +11,10 @@
 
 static int __init xbz_init(void)
 {
+	int ret = xbz_codec_init();
+
+	if (ret)
+		return ret;
 	return xbz_device_init();
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The seam between the codec's two halves: scanning, of which there may be a
- * variant for each instruction set, and cutting and emitting runs, which all
- * of them share, so that they give the same bytes. Private to lib/codec/.
+ * What the codec's variants share. A variant is a file that says how a page is
+ * scanned and how edges and bytes are moved with one instruction set, and takes
+ * the rest from emit.h; so all of them give the same bytes. Private to
+ * lib/codec/.
  */
 #ifndef XBZ_CODEC_PRIV_H
 #define XBZ_CODEC_PRIV_H
@@ -10,62 +11,31 @@
 #include <xbzrle/codec.h>
 
 #include "freestanding.h"
+#include "variants.h"
 
 #define XBZ_LINE_SIZE 64
 #define XBZ_LINES (XBZ_PAGE_SIZE / XBZ_LINE_SIZE)
+
+/* Lines that are looked at together. */
+#define XBZ_GROUP_LINES 8
+#define XBZ_GROUPS (XBZ_LINES / XBZ_GROUP_LINES)
+#define XBZ_GROUP_SIZE (XBZ_GROUP_LINES * XBZ_LINE_SIZE)
 
 /* The first length that takes two bytes. */
 #define XBZ_LEN_TWO 128
 
 /**
  * struct xbz_diff - which bytes of a page changed
- * @lines: bit i: line i of 64 bytes has a change
- * @nonzero: not 0 when the new page has a byte that is not 0
  * @map: bit j of map[1 + i]: byte j of line i changed. The first and the last
  *	 word are 0, so that every line has two neighbours.
+ * @groups: bit i: one of the eight lines from line 8 * i on has a change
+ * @nonzero: whether the new page has a byte that is not 0
  */
 struct xbz_diff {
-	u64 lines;
-	u64 nonzero;
 	u64 map[1 + XBZ_LINES + 1];
+	unsigned int groups;
+	bool nonzero;
 };
-
-/**
- * xbz_scan_portable() - one pass over a page and its cached copy
- * @diff: receives the changes
- * @ref: the cached copy; equals the snapshot afterwards
- * @cur: the page, of which each byte is read once
- */
-void xbz_scan_portable(struct xbz_diff *diff, void *ref, const void *cur);
-
-/**
- * xbz_scan_zero_portable() - one pass over a page that has no cached copy
- * @diff: receives the bytes that are not 0
- * @ref: written, never read; equals the snapshot afterwards
- * @cur: the page, of which each byte is read once
- */
-void xbz_scan_zero_portable(struct xbz_diff *diff, void *ref, const void *cur);
-
-/**
- * xbz_emit() - cut the runs from a change map and write the payload
- * @out: where it goes
- * @cap: bytes that may be written there
- * @page: the snapshot that @diff belongs to
- * @diff: the changes, at least one
- *
- * Return: bytes of payload, or XBZ_RAW when they are more than @cap.
- */
-int xbz_emit(void *out, size_t cap, const void *page, const struct xbz_diff *diff);
-
-/**
- * xbz_stream_zero_base() - delta against zero without a place for a snapshot
- * @out: where the payload goes
- * @cap: bytes that may be written there
- * @cur: the page, of which each byte is read once
- *
- * Return: as xbz_encode_zero_base().
- */
-int xbz_stream_zero_base(void *out, size_t cap, const void *cur);
 
 /* The bytes of @x that are not 0, one bit each, lowest address first. */
 static __always_inline u64 xbz_byte_bits(u64 x)
@@ -92,6 +62,37 @@ static __always_inline u8 *xbz_put_len(u8 *p, unsigned int n)
 		*p++ = n >> 7;
 	}
 	return p;
+}
+
+/* A line's change bits with gaps of 1 and 2 filled, across its borders too. */
+static __always_inline u64 xbz_close_gaps(u64 before, u64 m, u64 after)
+{
+	u64 before1 = m << 1 | before >> 63;
+	u64 before2 = m << 2 | before >> 62;
+	u64 after1 = m >> 1 | after << 63;
+	u64 after2 = m >> 2 | after << 62;
+
+	return m | (before1 & (after1 | after2)) | (before2 & after1);
+}
+
+/*
+ * A line's edges as numbers, four at a time whether there are so many or not:
+ * up to two runs in a line, most lines' share, are without a branch.
+ */
+static __always_inline unsigned int xbz_flatten_words(u16 *at, unsigned int count, u64 edges,
+						      unsigned int base)
+{
+	unsigned int n = xbz_weight64(edges), i = 0, j;
+
+	do {
+#pragma GCC unroll 4
+		for (j = 0; j < 4; j++) {
+			at[count + i + j] = base + xbz_ctz64(edges | 1ULL << 63);
+			edges &= edges - 1;
+		}
+		i += 4;
+	} while (unlikely(i < n));
+	return count + n;
 }
 
 #endif /* XBZ_CODEC_PRIV_H */

@@ -18,7 +18,10 @@
 #include <asm/byteorder.h>
 
 #define xbz_le64_to_cpu(x) le64_to_cpu((__force __le64)(x))
+#define xbz_cpu_to_le32(x) ((__force u32)cpu_to_le32(x))
+#define xbz_cpu_to_le64(x) ((__force u64)cpu_to_le64(x))
 #define xbz_ctz64(x) __ffs64(x)
+#define xbz_weight64(x) hweight64(x)
 
 #else
 
@@ -36,7 +39,24 @@ typedef __u32 u32;
 typedef __u64 u64;
 
 #define xbz_le64_to_cpu(x) le64toh(x)
+#define xbz_cpu_to_le32(x) htole32(x)
+#define xbz_cpu_to_le64(x) htole64(x)
 #define xbz_ctz64(x) ((unsigned int)__builtin_ctzll(x))
+
+/* Without the instruction the compilers call a function, which is slower. */
+static inline unsigned int xbz_weight64(u64 x)
+{
+#ifdef __POPCNT__
+	return __builtin_popcountll(x);
+#else
+	x -= x >> 1 & 0x5555555555555555ULL;
+	x = (x & 0x3333333333333333ULL) + (x >> 2 & 0x3333333333333333ULL);
+	x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+	return x * 0x0101010101010101ULL >> 56;
+#endif
+}
+
+#define noinline __attribute__((noinline))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -46,6 +66,19 @@ typedef __u64 u64;
 #endif
 
 #endif /* __KERNEL__ */
+
+/*
+ * For arrays on the stack that are written before they are read: kernels that
+ * clear all variables would clear these for each page.
+ */
+#ifdef __has_attribute
+#if __has_attribute(uninitialized)
+#define xbz_uninitialized __attribute__((uninitialized))
+#endif
+#endif
+#ifndef xbz_uninitialized
+#define xbz_uninitialized
+#endif
 
 static __always_inline u64 xbz_load64(const void *p)
 {
@@ -69,6 +102,12 @@ static __always_inline u64 xbz_load64_once(const void *p)
 
 static __always_inline void xbz_store64(void *p, u64 v)
 {
+	memcpy(p, &v, sizeof(v));
+}
+
+static __always_inline void xbz_store32_le(void *p, u32 v)
+{
+	v = xbz_cpu_to_le32(v);
 	memcpy(p, &v, sizeof(v));
 }
 

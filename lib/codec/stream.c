@@ -94,7 +94,9 @@ static bool add_line(struct stream *s, unsigned int at, const u64 *line)
 
 int xbz_stream_zero_base(void *out, size_t cap, const void *cur)
 {
-	struct stream s = { .out = out, .cap = cap };
+	struct stream s = {
+		.out = out, .cap = cap < XBZ_ZERO_BASE_MAX ? cap : XBZ_ZERO_BASE_MAX,
+	};
 	const u8 *from = cur;
 	unsigned int at, i;
 

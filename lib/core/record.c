@@ -53,6 +53,12 @@ static u8 *xbz_put_delta(u8 *p, const struct xbz_block *block, u64 offset,
 	return p + 2 + len;
 }
 
+/* Nothing is copied, nor written to, if the page is its own snapshot. */
+static int xbz_payload_zero_base(void *payload, size_t cap, const void *snapshot)
+{
+	return xbz_encode_zero_base(payload, cap, (void *)snapshot, snapshot);
+}
+
 /* A page of which a copy is held: the codec brings the copy up to date. */
 static u8 *xbz_record_copy(u8 *p, const struct xbz_block *block, u64 offset,
 			   bool cont, const void *snapshot,
@@ -85,7 +91,7 @@ static u8 *xbz_record_known_zero(u8 *p, const struct xbz_block *block,
 				 enum xbz_kind *kind)
 {
 	u8 *payload = p + xbz_head_size(block, cont) + XBZ_DELTA_HEAD;
-	int ret = xbz_encode_zero_base(payload, XBZ_DELTA_MAX, NULL, snapshot);
+	int ret = xbz_payload_zero_base(payload, XBZ_DELTA_MAX, snapshot);
 
 	if (ret == XBZ_ZERO) {
 		*kind = XBZ_SENT_SAME;
@@ -107,8 +113,7 @@ static u8 *xbz_record_unknown(u8 *p, const struct xbz_block *block, u64 offset,
 {
 	u8 *payload = p + xbz_head_size(block, cont) + XBZ_ZERO_BODY +
 		      XBZ_HEAD_CONT + XBZ_DELTA_HEAD;
-	int ret = xbz_encode_zero_base(payload, XBZ_ZERO_BASE_PAYS, NULL,
-				       snapshot);
+	int ret = xbz_payload_zero_base(payload, XBZ_ZERO_BASE_PAYS, snapshot);
 
 	if (ret == XBZ_ZERO) {
 		*kind = XBZ_SENT_ZERO;

@@ -4,4 +4,5 @@
  */
 #include "suites.h"
 
-kunit_test_suites(&xbz_cache_suite, &xbz_codec_suite, &xbz_queue_suite);
+kunit_test_suites(&xbz_cache_suite, &xbz_codec_portable_suite, &xbz_codec_avx2_suite,
+		  &xbz_codec_avx512_suite, &xbz_queue_suite);

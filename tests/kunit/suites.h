@@ -9,7 +9,9 @@
 #include <kunit/test.h>
 
 extern struct kunit_suite xbz_cache_suite;
-extern struct kunit_suite xbz_codec_suite;
+extern struct kunit_suite xbz_codec_portable_suite;
+extern struct kunit_suite xbz_codec_avx2_suite;
+extern struct kunit_suite xbz_codec_avx512_suite;
 extern struct kunit_suite xbz_queue_suite;
 
 #endif /* XBZ_KUNIT_SUITES_H */

@@ -4,6 +4,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -264,4 +265,13 @@ int model_decode(u8 *page, const u8 *in, size_t len)
 		first = 0;
 	}
 	return pos;
+}
+
+const char *const codec_names[] = { "portable", "avx2", "avx512", NULL };
+
+unsigned int test_rounds(unsigned int n)
+{
+	const char *scale = getenv("XBZ_TEST_SCALE");
+
+	return scale ? n * atoi(scale) : n;
 }

@@ -75,4 +75,26 @@ size_t minimum_size(const u8 *changed, size_t n, size_t two);
  */
 int model_decode(u8 *page, const u8 *in, size_t len);
 
+/* The variants of the encoder, the plainest first, the last NULL. */
+extern const char *const codec_names[];
+
+/* @n, or as many times more as the environment's XBZ_TEST_SCALE says. */
+unsigned int test_rounds(unsigned int n);
+
+/*
+ * Run cmocka tests once with every variant that this processor can run, and say
+ * which it cannot. Sets @failed to the tests that failed.
+ */
+#define run_with_every_codec(failed, title, tests) do {				\
+	for (size_t _i = 0; codec_names[_i]; _i++) {				\
+		char _name[64];							\
+										\
+		snprintf(_name, sizeof(_name), "%s, %s", title, codec_names[_i]); \
+		if (xbz_codec_select(codec_names[_i]))				\
+			fprintf(stderr, "%s: not on this processor\n", _name);	\
+		else								\
+			(failed) += cmocka_run_group_tests_name(_name, tests, NULL, NULL); \
+	}									\
+} while (0)
+
 #endif /* XBZ_TEST_MODEL_H */

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -117,6 +118,8 @@ int main(void)
 		cmocka_unit_test(model_is_minimal),
 		cmocka_unit_test(all_patterns),
 	};
+	int failed = 0;
 
-	return cmocka_run_group_tests_name("codec parse", tests, NULL, NULL);
+	run_with_every_codec(failed, "codec parse", tests);
+	return failed;
 }

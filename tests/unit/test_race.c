@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -141,6 +142,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(encode_live_page_zero_base, start_writer,
 						stop_writer),
 	};
+	int failed = 0;
 
-	return cmocka_run_group_tests_name("codec race", tests, NULL, NULL);
+	run_with_every_codec(failed, "codec race", tests);
+	return failed;
 }

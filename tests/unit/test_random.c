@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,14 +20,6 @@
 #include "model.h"
 
 #define PAGE XBZ_PAGE_SIZE
-
-/* How many random pages a test takes; XBZ_TEST_SCALE multiplies it. */
-static unsigned int rounds(unsigned int n)
-{
-	const char *scale = getenv("XBZ_TEST_SCALE");
-
-	return scale ? n * atoi(scale) : n;
-}
 
 static void random_pair(u8 *old, u8 *cur, unsigned int i)
 {
@@ -79,7 +72,7 @@ static int expected(const u8 *old, const u8 *cur, size_t least, size_t cap)
 static void round_trip(void **state)
 {
 	static u8 old[PAGE], cur[PAGE], ref[PAGE], out[PAGE];
-	unsigned int n = rounds(4000), i, last;
+	unsigned int n = test_rounds(4000), i, last;
 
 	(void)state;
 	for (i = 0; i < n; i++) {
@@ -116,7 +109,7 @@ static void zero_base_round_trip(void **state)
 {
 	static u8 old[PAGE], cur[PAGE], ref[PAGE], out[PAGE], page[PAGE];
 	static const u8 zero[PAGE];
-	unsigned int n = rounds(4000), i;
+	unsigned int n = test_rounds(4000), i;
 
 	(void)state;
 	for (i = 0; i < n; i++) {
@@ -209,7 +202,7 @@ static void output_bounds(void **state)
 {
 	static u8 old[PAGE], cur[PAGE];
 	struct guards g[2];
-	unsigned int n = rounds(420), i, side;
+	unsigned int n = test_rounds(420), i, side;
 
 	(void)state;
 	guards_alloc(&g[0], false);
@@ -240,7 +233,7 @@ static void zero_base_bounds(void **state)
 {
 	static u8 zero[PAGE], cur[PAGE];
 	struct guards g;
-	unsigned int n = rounds(60), i;
+	unsigned int n = test_rounds(60), i;
 
 	(void)state;
 	guards_alloc(&g, true);
@@ -276,7 +269,7 @@ static void unaligned_buffers(void **state)
 {
 	static u8 old[PAGE], cur[PAGE], ref[PAGE + 16], now[PAGE + 16], out[PAGE + 16];
 	static u8 want[PAGE];
-	unsigned int n = rounds(1000), i;
+	unsigned int n = test_rounds(1000), i;
 
 	(void)state;
 	for (i = 0; i < n; i++) {
@@ -308,7 +301,7 @@ static void unaligned_buffers(void **state)
 static void broken_payloads(void **state)
 {
 	static u8 old[PAGE], cur[PAGE], ref[PAGE], out[PAGE], want[PAGE];
-	unsigned int n = rounds(20000), i, k;
+	unsigned int n = test_rounds(20000), i, k;
 	struct guarded page, in;
 	int len, got;
 
@@ -347,6 +340,8 @@ int main(void)
 		cmocka_unit_test(unaligned_buffers),
 		cmocka_unit_test(broken_payloads),
 	};
+	int failed = 0;
 
-	return cmocka_run_group_tests_name("codec random", tests, NULL, NULL);
+	run_with_every_codec(failed, "codec random", tests);
+	return failed;
 }

@@ -53,7 +53,9 @@ enum { XBZ_SAME = 0, XBZ_RAW = -1, XBZ_ZERO = -2 };
  * payload, up to @cap, are undefined. The buffers must not overlap; no
  * alignment is needed. The payload has the least length the grammar allows.
  *
- * Context: any; does not sleep, takes no lock, uses about 1 KiB of stack.
+ * Context: does not sleep, takes no lock, uses about 1.5 KiB of stack. In the
+ * kernel: where vector registers may be used the fastest variant runs, with
+ * preemption off for the length of the call, elsewhere the portable one.
  *
  * Return:
  * * > 0	- bytes of payload in @out, at most XBZ_DELTA_MAX
@@ -69,13 +71,15 @@ int xbz_encode(void *out, size_t cap, void *ref, const void *cur);
  * @out: where the payload goes
  * @cap: bytes that may be written at @out; more than XBZ_ZERO_BASE_MAX are not
  *	 used
- * @ref_or_null: XBZ_PAGE_SIZE bytes that receive the snapshot, or NULL
+ * @ref_or_null: XBZ_PAGE_SIZE bytes that receive the snapshot; @cur itself, if
+ *		 nobody writes to it meanwhile; or NULL
  * @cur: the page, XBZ_PAGE_SIZE bytes; somebody may be writing to it
  *
  * For a page whose old content is not known: the caller sends a zero record
  * and then this delta. What xbz_encode() says of its snapshot, buffers and
- * context holds here too. Without a @ref_or_null a raw page has to be read
- * anew. The parse may then differ from the one with it, its length does not.
+ * context holds here too. With @ref_or_null equal to @cur nothing is copied.
+ * With NULL it is several times slower, and a raw page has to be read anew; the
+ * parse may then differ from the one with a snapshot, its length does not.
  *
  * Return:
  * * > 0	- bytes of payload in @out, at most XBZ_ZERO_BASE_MAX
@@ -108,6 +112,35 @@ int xbz_encode_zero_base(void *out, size_t cap, void *ref_or_null, const void *c
  * Return: bytes of page covered, to the end of the last nzrun, or -EBADMSG.
  */
 int xbz_decode(void *page, const void *in, size_t len);
+
+/**
+ * xbz_codec_name() - which variant of the encoder is in use
+ *
+ * All variants give the same bytes.
+ *
+ * Context: any.
+ *
+ * Return: "portable", "avx2" or "avx512".
+ */
+const char *xbz_codec_name(void);
+
+#ifndef __KERNEL__
+/**
+ * xbz_codec_select() - choose the variant of the encoder
+ * @name: "portable", "avx2", "avx512", or "auto" for the best that this
+ *	  processor can run
+ *
+ * The best is chosen when the library is loaded, or the one that the variable
+ * XBZ_CODEC in the environment names; so this is for tests and measurements.
+ * In the kernel the module's parameter codec= does it.
+ *
+ * Context: any thread; encoders that run meanwhile are not disturbed.
+ *
+ * Return: 0, -EINVAL if there is no such variant, or -EOPNOTSUPP if this
+ * processor cannot run it.
+ */
+int xbz_codec_select(const char *name);
+#endif
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which of the codec's variants runs, and when vector registers may be used.
+ *
+ * One page is one section of kernel_fpu_begin(): preemption is off for about a
+ * microsecond. A section never faults: the codec's callers give it pages that
+ * were copied from the guest before.
+ */
+#include "codec.h"
+
+#include "codec/variants.h"
+
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/static_call.h>
+#include <linux/string.h>
+
+#ifdef XBZ_CODEC_X86
+#include "compat/simd.h"
+#endif
+
+static char *codec = "auto";
+module_param(codec, charp, 0444);
+MODULE_PARM_DESC(codec,
+		 "encoder: auto (default), portable, avx2 or avx512; reads as the one in use");
+
+/**
+ * struct xbz_kvariant - a variant of the encoder
+ * @name: what the parameter calls it
+ * @usable: whether this processor runs it
+ * @choose: whether it is chosen without being asked for; NULL if always
+ * @encode: its xbz_encode()
+ * @encode_zero_base: its xbz_encode_zero_base()
+ */
+struct xbz_kvariant {
+	const char *name;
+	bool (*usable)(void);
+	bool (*choose)(void);
+	xbz_encode_fn *encode;
+	xbz_encode_fn *encode_zero_base;
+};
+
+static bool xbz_has_portable(void)
+{
+	return true;
+}
+
+#ifdef XBZ_CODEC_X86
+static bool xbz_has_avx2(void)
+{
+	return boot_cpu_has(X86_FEATURE_AVX2) && boot_cpu_has(X86_FEATURE_BMI1) &&
+	       boot_cpu_has(X86_FEATURE_BMI2) && boot_cpu_has(X86_FEATURE_POPCNT) &&
+	       xbz_saves_ymm();
+}
+
+static bool xbz_has_avx512(void)
+{
+	return xbz_has_avx2() && boot_cpu_has(X86_FEATURE_AVX512F) &&
+	       boot_cpu_has(X86_FEATURE_AVX512BW) &&
+	       boot_cpu_has(X86_FEATURE_AVX512VL) &&
+	       boot_cpu_has(X86_FEATURE_AVX512VBMI) &&
+	       boot_cpu_has(X86_FEATURE_AVX512_VBMI2) &&
+	       xbz_saves_zmm();
+}
+
+static bool xbz_choose_avx512(void)
+{
+	return !xbz_prefers_ymm();
+}
+#endif
+
+#define XBZ_VARIANT(_name, ...) {					\
+	.name = #_name,							\
+	.usable = xbz_has_##_name,					\
+	.encode = xbz_encode_##_name,					\
+	.encode_zero_base = xbz_encode_zero_base_##_name,		\
+	__VA_ARGS__							\
+}
+
+/* The best first, the one that always runs last. */
+static const struct xbz_kvariant xbz_variants[] = {
+#ifdef XBZ_CODEC_X86
+	XBZ_VARIANT(avx512, .choose = xbz_choose_avx512),
+	XBZ_VARIANT(avx2),
+#endif
+	XBZ_VARIANT(portable),
+};
+
+DEFINE_STATIC_CALL(xbz_encode_call, xbz_encode_portable);
+DEFINE_STATIC_CALL(xbz_encode_zero_base_call, xbz_encode_zero_base_portable);
+
+static const struct xbz_kvariant *xbz_chosen = &xbz_variants[ARRAY_SIZE(xbz_variants) - 1];
+
+/* False: only the portable variant may run. Otherwise xbz_vector_end() follows. */
+static __always_inline bool xbz_vector_begin(void)
+{
+#ifdef XBZ_CODEC_X86
+	if (likely(xbz_chosen->encode != xbz_encode_portable && may_use_simd())) {
+		kernel_fpu_begin();
+		return true;
+	}
+#endif
+	return false;
+}
+
+static __always_inline void xbz_vector_end(void)
+{
+#ifdef XBZ_CODEC_X86
+	kernel_fpu_end();
+#endif
+}
+
+int xbz_encode(void *out, size_t cap, void *ref, const void *cur)
+{
+	int ret;
+
+	if (!xbz_vector_begin())
+		return xbz_encode_portable(out, cap, ref, cur);
+	ret = static_call(xbz_encode_call)(out, cap, ref, cur);
+	xbz_vector_end();
+	return ret;
+}
+
+int xbz_encode_zero_base(void *out, size_t cap, void *ref_or_null, const void *cur)
+{
+	int ret;
+
+	if (!ref_or_null)
+		return xbz_stream_zero_base(out, cap, cur);
+	if (!xbz_vector_begin())
+		return xbz_encode_zero_base_portable(out, cap, ref_or_null, cur);
+	ret = static_call(xbz_encode_zero_base_call)(out, cap, ref_or_null, cur);
+	xbz_vector_end();
+	return ret;
+}
+
+const char *xbz_codec_name(void)
+{
+	return xbz_chosen->name;
+}
+
+/**
+ * xbz_codec_use() - choose the variant
+ * @name: its name, or "auto" for the best that this processor runs
+ *
+ * Context: process; nobody encodes meanwhile.
+ * Return: 0, -EINVAL for a name that is none, -EOPNOTSUPP if this processor
+ * does not run it.
+ */
+int xbz_codec_use(const char *name)
+{
+	bool automatic = sysfs_streq(name, "auto");
+	bool known = automatic;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(xbz_variants); i++) {
+		const struct xbz_kvariant *v = &xbz_variants[i];
+
+		if (!automatic && !sysfs_streq(name, v->name))
+			continue;
+		known = true;
+		if (!v->usable() || (automatic && v->choose && !v->choose()))
+			continue;
+		static_call_update(xbz_encode_call, v->encode);
+		static_call_update(xbz_encode_zero_base_call, v->encode_zero_base);
+		xbz_chosen = v;
+		return 0;
+	}
+	return known ? -EOPNOTSUPP : -EINVAL;
+}
+
+/**
+ * xbz_codec_init() - choose the variant that the parameter names
+ *
+ * Return: 0, or the error of xbz_codec_use().
+ */
+int __init xbz_codec_init(void)
+{
+	int ret = xbz_codec_use(codec);
+
+	if (ret == -EINVAL)
+		pr_err("xbzrle: codec=%s: there are auto, portable, avx2 and avx512\n", codec);
+	else if (ret)
+		pr_err("xbzrle: codec=%s: this processor cannot run it; codec=auto takes the best that it can\n",
+		       codec);
+	else
+		codec = (char *)xbz_chosen->name;
+	return ret;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The codec's parts, for those who choose one: select.c in user space,
+ * kmod/codec.c in the kernel. All variants give the same bytes; to call one
+ * where its instructions may not be used is a trap.
+ */
+#ifndef XBZ_CODEC_VARIANTS_H
+#define XBZ_CODEC_VARIANTS_H
+
+#include <xbzrle/codec.h>
+
+typedef int xbz_encode_fn(void *out, size_t cap, void *ref, const void *cur);
+
+xbz_encode_fn xbz_encode_portable, xbz_encode_zero_base_portable;
+
+#ifdef __x86_64__
+#define XBZ_CODEC_X86 1
+/* AVX2, BMI1, BMI2, POPCNT */
+xbz_encode_fn xbz_encode_avx2, xbz_encode_zero_base_avx2;
+/* those, and AVX512F, BW, VL, VBMI, VBMI2 */
+xbz_encode_fn xbz_encode_avx512, xbz_encode_zero_base_avx512;
+#endif
+
+/**
+ * xbz_stream_zero_base() - delta against zero without a place for a snapshot
+ * @out: where the payload goes
+ * @cap: bytes that may be written there
+ * @cur: the page, of which each byte is read once
+ *
+ * Return: as xbz_encode_zero_base().
+ */
+int xbz_stream_zero_base(void *out, size_t cap, const void *cur);
+
+#endif /* XBZ_CODEC_VARIANTS_H */
