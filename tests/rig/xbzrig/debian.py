@@ -18,11 +18,11 @@ from .common import RigError
 QUIET_APT = ["-o", "APT::Sandbox::User=root"]
 
 
-def _output(*argv):
+def _output(*argv, env=None):
     """stdout of a query, empty if it fails or is not there to be asked."""
     try:
         return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False,
-                              stderr=subprocess.DEVNULL).stdout
+                              stderr=subprocess.DEVNULL, env=env).stdout
     except FileNotFoundError:
         return ""
 
@@ -86,32 +86,57 @@ def unpack(deb, directory, log):
     progress.run(f"unpacking {deb.name}", ["dpkg-deb", "-x", deb, directory], log)
 
 
-def download_source(package, version, directory, log):
+def download_source(package, version, directory, log, suite=None):
     """Fetch a source package into directory; the path of its .dsc.
 
     The system's apt configuration hardly ever has deb-src on. So we have our
     own: the same mirrors and keys, other lists, and nothing of it outside the
-    cache.
+    cache. suite names another Debian release than the machine's.
     """
-    env = dict(os.environ, APT_CONFIG=str(_source_config()))
+    env = _source_environment(suite)
     fetch = ["apt-get", "-q", "source", "--download-only", "--only-source",
              f"{package}={version}"]
     title = f"downloading the source of {package} {version}"
     try:
         progress.run(title, fetch, log, cwd=directory, env=env, quiet=True)
     except RigError:
-        progress.run("fetching the lists of source packages",
-                     ["apt-get", "-q", "update"], log, env=env)
+        _update_source_lists(env, log)
         progress.run(title, fetch, log, cwd=directory, env=env)
     return next(directory.glob("*.dsc"))
 
 
-def _source_config():
+def newest_source(package, suite, log):
+    """The version of a source package in another Debian release; the lists
+    are fetched only if there are none yet."""
+    env = _source_environment(suite)
+    query = ["apt-cache", "showsrc", "--only-source", package]
+    shown = _output(*query, env=env)
+    if not shown:
+        _update_source_lists(env, log)
+        shown = _output(*query, env=env)
+    versions = re.findall(r"^Version: (\S+)", shown, re.M)
+    if not versions:
+        raise RigError(f"the configured mirror has no source of {package} in {suite}")
+    return max(versions, key=version_key)
+
+
+def _update_source_lists(env, log):
+    progress.run("fetching the lists of source packages",
+                 ["apt-get", "-q", "update"], log, env=env)
+
+
+def _source_environment(suite):
+    return dict(os.environ, APT_CONFIG=str(_source_config(suite)))
+
+
+def _source_config(suite):
     """An apt configuration that has the system's Debian sources as deb-src."""
-    apt = cache.root() / "apt"
+    apt = cache.root() / (f"apt-{suite}" if suite else "apt")
     for path in ("sources", "lists/partial"):
         (apt / path).mkdir(parents=True, exist_ok=True)
     stanzas, lines = source_entries()
+    if suite:
+        stanzas, lines = other_suite(stanzas, lines, suite)
     if not stanzas and not lines:
         raise RigError("no Debian mirror is configured in /etc/apt/sources.list or "
                        "/etc/apt/sources.list.d; add one")
@@ -125,6 +150,20 @@ Dir::State::Lists "{apt}/lists";
 Dir::Cache::pkgcache "";
 Dir::Cache::srcpkgcache "";""")
     return apt / "apt.conf"
+
+
+def other_suite(stanzas, lines, suite):
+    """Of the machine's deb-src entries those of the release itself, made into
+    entries of another release; its updates and security may lie elsewhere."""
+    main = re.compile(r"[a-z]+")
+    others = [re.sub(r"^Suites:.*", f"Suites: {suite}", stanza, flags=re.M | re.I)
+              for stanza in stanzas
+              if any(main.fullmatch(name) for name in re.search(
+                  r"^Suites:(.*)", stanza, re.M | re.I)[1].split())]
+    entry = re.compile(r"(deb-src\s+(?:\[[^]]*\]\s+)?\S+\s+)(\S+)(\s.*)")
+    matches = [entry.match(line) for line in lines]
+    return others, [match[1] + suite + match[3] for match in matches
+                    if match and main.fullmatch(match[2])]
 
 
 def _write(path, text):

@@ -61,15 +61,16 @@ def build(patches, extra_configure, keyed):
                     *patches, *keyed)
     name = f"{version.replace(':', '.')}-{key}"
     kept = cache.obtain("qemu", name, lambda work: _build(
-        work, _source(package, version), patches, configure))
+        work, source_files(package, version), patches, configure))
     return kept / BINARY
 
 
-def _source(package, version):
-    """The directory that holds the source package's files."""
+def source_files(package, version, suite=None):
+    """The directory that holds the source package's files; suite names another
+    Debian release than the machine's."""
     return cache.obtain(
         "qemu-source", version.replace(":", "."),
-        lambda work: debian.download_source(package, version, work, work / "log"))
+        lambda work: debian.download_source(package, version, work, work / "log", suite))
 
 
 def _build(work, source, patches, configure):
