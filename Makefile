@@ -40,6 +40,8 @@ help:
 	@echo 'make check-rig    only those of the rig that boots kernels'
 	@echo 'make check-fuzz   only the fuzzers, a short while'
 	@echo 'make check-mutation  breaks each invariant on purpose and sees a test fail'
+	@echo 'make bench        all benches; not tests: they measure and assert nothing'
+	@echo 'make bench-codec  our encoder and decoder against QEMU'"'"'s, on one core'
 	@echo 'make clean        removes build/'
 
 clean:

@@ -10,7 +10,7 @@ qemu_path = PKG_CONFIG_PATH=$(CURDIR)/$(O)/lib $(rig)/qemu-build \
 
 # Modules, one build for each kernel that is booted.
 
-setups := $(addprefix setup-,build rig uml qemu unit)
+setups := $(addprefix setup-,build rig uml qemu unit bench)
 .PHONY: $(setups)
 $(setups): setup-%:
 	@$(rig)/provision $*
@@ -70,3 +70,13 @@ check-e2e: setup-qemu rig-modules lib
 check-mutation: uml-modules setup-unit lib
 	@$(MAKE) -s -C tests/device O=$(out)/device
 	@tests/mutation/run
+
+# Benches. They measure and write build/bench; they assert nothing. BENCH has
+# options for tests/bench/codec, such as --help.
+
+.PHONY: bench bench-codec
+bench: bench-codec
+
+bench-codec: setup-build setup-rig setup-bench lib
+	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib
+	@tests/bench/codec --program $(O)/bench/codec_bench --out $(O)/bench $(BENCH)

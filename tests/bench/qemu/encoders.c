@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * QEMU's xbzrle.c, included, so that the encoders that are static in it can be
+ * reached. A file of its own, so that no call of them can be inlined that is
+ * none in QEMU.
+ *
+ * Since 8.0 xbzrle_encode_buffer() chooses by the processor; the scalar encoder
+ * has another name then, which a macro gives it.
+ */
+#include "xbzrle.c"
+
+#include "encoders.h"
+
+#ifdef xbzrle_encode_buffer
+encode_function *const encode_scalar = xbzrle_encode_buffer_int;
+encode_function *const encode_avx512 = xbzrle_encode_buffer_avx512;
+#else
+encode_function *const encode_scalar = xbzrle_encode_buffer;
+encode_function *const encode_avx512;
+#endif

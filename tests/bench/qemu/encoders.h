@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The encoders of one version of QEMU, those that are static in its xbzrle.c,
+ * too. QEMU's headers come first.
+ */
+#ifndef XBZ_BENCH_QEMU_ENCODERS_H
+#define XBZ_BENCH_QEMU_ENCODERS_H
+
+typedef int encode_function(uint8_t *old_buf, uint8_t *new_buf, int slen,
+			    uint8_t *dst, int dlen);
+
+extern encode_function *const encode_scalar;
+extern encode_function *const encode_avx512;	/* NULL if it has none */
+
+#endif /* XBZ_BENCH_QEMU_ENCODERS_H */

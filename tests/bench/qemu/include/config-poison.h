@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Instead of a file that QEMU's build makes: nothing is poisoned. */

@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Instead of QEMU's: none of its functions is used by what is built here. */
