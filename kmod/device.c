@@ -153,35 +153,37 @@ static int xbz_call_counters(struct xbz_session *s, void *p)
 	return xbz_session_counters(s, p);
 }
 
-#define XBZ_IOCTL(_nr, _struct, _flags, _access, _call) \
+#define XBZ_IOCTL(_nr, _type, _flags, _access, _call) \
 	[_IOC_NR(_nr)] = { \
-		.size = sizeof(struct _struct), \
-		.min = sizeof(struct _struct), \
+		.size = sizeof(_type), \
+		.min = sizeof(_type), \
 		.flags = (_flags), \
 		.access = (_access), \
 		.call = (_call), \
 	}
 
 static const struct xbz_ioctl xbz_ioctls[] = {
-	XBZ_IOCTL(XBZRLE_INFO, xbzrle_info, 0, XBZ_FREE, xbz_call_info),
-	XBZ_IOCTL(XBZRLE_SETUP, xbzrle_setup, XBZRLE_SETUP_MANUAL_PROTECT,
-		  XBZ_BIND, xbz_call_setup),
-	XBZ_IOCTL(XBZRLE_REGION_SET, xbzrle_region, 0, XBZ_WRITE,
+	XBZ_IOCTL(XBZRLE_INFO, struct xbzrle_info, 0, XBZ_FREE, xbz_call_info),
+	XBZ_IOCTL(XBZRLE_SETUP, struct xbzrle_setup,
+		  XBZRLE_SETUP_MANUAL_PROTECT, XBZ_BIND, xbz_call_setup),
+	XBZ_IOCTL(XBZRLE_REGION_SET, struct xbzrle_region, 0, XBZ_WRITE,
 		  xbz_call_region_set),
-	XBZ_IOCTL(XBZRLE_REGION_DEL, xbzrle_region_del, 0, XBZ_WRITE,
+	XBZ_IOCTL(XBZRLE_REGION_DEL, struct xbzrle_region_del, 0, XBZ_WRITE,
 		  xbz_call_region_del),
-	XBZ_IOCTL(XBZRLE_SLOT_SET, xbzrle_slot, 0, XBZ_WRITE,
+	XBZ_IOCTL(XBZRLE_SLOT_SET, struct xbzrle_slot, 0, XBZ_WRITE,
 		  xbz_call_slot_set),
-	XBZ_IOCTL(XBZRLE_SLOT_DEL, xbzrle_slot_del, 0, XBZ_WRITE,
+	XBZ_IOCTL(XBZRLE_SLOT_DEL, struct xbzrle_slot_del, 0, XBZ_WRITE,
 		  xbz_call_slot_del),
-	XBZ_IOCTL(XBZRLE_SYNC, xbzrle_sync, 0, XBZ_WRITE, xbz_call_sync),
-	XBZ_IOCTL(XBZRLE_CLEAR, xbzrle_clear, 0, XBZ_READ, xbz_call_clear),
-	XBZ_IOCTL(XBZRLE_ENCODE, xbzrle_encode, XBZRLE_ENCODE_LAST_STAGE,
+	XBZ_IOCTL(XBZRLE_SYNC, struct xbzrle_sync, 0, XBZ_WRITE, xbz_call_sync),
+	XBZ_IOCTL(XBZRLE_CLEAR, struct xbzrle_clear, 0, XBZ_READ,
+		  xbz_call_clear),
+	XBZ_IOCTL(XBZRLE_ENCODE, struct xbzrle_encode, XBZRLE_ENCODE_LAST_STAGE,
 		  XBZ_READ, xbz_call_encode),
-	XBZ_IOCTL(XBZRLE_INVALIDATE, xbzrle_invalidate, 0, XBZ_WRITE,
+	XBZ_IOCTL(XBZRLE_INVALIDATE, struct xbzrle_invalidate, 0, XBZ_WRITE,
 		  xbz_call_invalidate),
-	XBZ_IOCTL(XBZRLE_CACHE, xbzrle_cache, 0, XBZ_WRITE, xbz_call_cache),
-	XBZ_IOCTL(XBZRLE_COUNTERS, xbzrle_counters, 0, XBZ_READ,
+	XBZ_IOCTL(XBZRLE_CACHE, struct xbzrle_cache, 0, XBZ_WRITE,
+		  xbz_call_cache),
+	XBZ_IOCTL(XBZRLE_COUNTERS, struct xbzrle_counters, 0, XBZ_READ,
 		  xbz_call_counters),
 };
 

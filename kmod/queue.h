@@ -12,9 +12,7 @@
 struct xbz_region;
 struct xbz_session;
 
-/**
- * struct xbz_queue_stats - what a queue did; the names are the ABI's
- */
+/* What a queue did; struct xbzrle_counters says what each of them counts. */
 struct xbz_queue_stats {
 	u64 pages_same;
 	u64 pages_zero;

@@ -5,6 +5,7 @@
 #include "core/record.h"
 #include "pages.h"
 
+#include <linux/bits.h>
 #include <linux/types.h>
 
 struct vm_area_struct;
@@ -13,10 +14,10 @@ struct xbzrle_region;
 
 /* KVM's log is cleared in pieces of this many pages: 128 MiB. */
 #define XBZ_LOG_CHUNK_SHIFT 15
-#define XBZ_LOG_CHUNK_PAGES (1UL << XBZ_LOG_CHUNK_SHIFT)
+#define XBZ_LOG_CHUNK_PAGES BIT(XBZ_LOG_CHUNK_SHIFT)
 
 /* Pages of all regions of a session: 16 TiB, a bitmap of 512 MiB. */
-#define XBZ_SESSION_PAGES_MAX (1ULL << 32)
+#define XBZ_SESSION_PAGES_MAX BIT_ULL(32)
 
 /**
  * struct xbz_region - a block of guest memory

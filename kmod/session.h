@@ -5,6 +5,7 @@
 #include "queue.h"
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
@@ -88,8 +89,8 @@ int xbz_session_counters(struct xbz_session *s, struct xbzrle_counters *arg);
 void xbz_session_exit(void);
 
 /* mmap offsets: windows of this size, first the rings, then the bitmaps */
-#define XBZ_MMAP_WINDOW (1ULL << 32)
-#define XBZ_MMAP_RINGS (1ULL << 44)
-#define XBZ_MMAP_BITMAPS (2ULL << 44)
+#define XBZ_MMAP_WINDOW BIT_ULL(32)
+#define XBZ_MMAP_RINGS BIT_ULL(44)
+#define XBZ_MMAP_BITMAPS BIT_ULL(45)
 
 #endif /* _XBZ_SESSION_H */
