@@ -14,10 +14,6 @@ static int map_queue(struct xbz_session *s, struct xbz_queue *q,
 {
 	void *map;
 
-	q->scratch = malloc(XBZRLE_SCRATCH_MIN);
-	if (!q->scratch)
-		return -ENOMEM;
-
 	map = mmap(NULL, XBZRLE_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
 		   s->fd, offset);
 	if (map == MAP_FAILED)
@@ -45,6 +41,9 @@ int xbz_queues_map(struct xbz_session *s, const struct xbzrle_setup *setup)
 		return -ENOMEM;
 	s->nr_queues = setup->nr_queues;
 	s->ring_bytes = setup->ring_bytes;
+	s->encode_scratch = calloc(s->nr_queues, XBZRLE_SCRATCH_MIN);
+	if (!s->encode_scratch)
+		return -ENOMEM;
 	for (i = 0; i < s->nr_queues; i++) {
 		ret = map_queue(s, &s->queues[i],
 				setup->ring_offset + i * setup->ring_stride);
@@ -65,8 +64,8 @@ void xbz_queues_unmap(struct xbz_session *s)
 			munmap((void *)q->prod, q->prod_bytes);
 		if (q->cons)
 			munmap(q->cons, XBZRLE_PAGE_SIZE);
-		free(q->scratch);
 	}
+	free(s->encode_scratch);
 	free(s->queues);
 }
 
@@ -87,7 +86,8 @@ int xbz_session_encode(struct xbz_session *s, unsigned int queue,
 	if (queue >= s->nr_queues)
 		return -ENOENT;
 	q = &s->queues[queue];
-	arg.scratch = (uintptr_t)q->scratch;
+	arg.scratch = (uintptr_t)(s->encode_scratch +
+				  (size_t)queue * XBZRLE_SCRATCH_MIN);
 	arg.scratch_bytes = XBZRLE_SCRATCH_MIN;
 	ret = xbz_ioctl(s, XBZRLE_ENCODE, &arg);
 	if (ret)

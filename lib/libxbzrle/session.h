@@ -19,10 +19,9 @@
  * @data: the data
  * @made: position behind the last batch
  * @released: what @cons->pos was set to; that page is never read back
- * @scratch: XBZRLE_SCRATCH_MIN bytes for ENCODE
  *
- * @made and @scratch are the encoding thread's, @released is the releasing
- * thread's; that one reads @made.
+ * @made is the encoding thread's, @released is the releasing thread's; that one
+ * reads @made.
  */
 struct xbz_queue {
 	struct xbzrle_ring_cons *cons;
@@ -31,7 +30,6 @@ struct xbz_queue {
 	const unsigned char *data;
 	uint64_t made;
 	uint64_t released;
-	uint64_t *scratch;
 };
 
 /**
@@ -52,6 +50,8 @@ struct xbz_region_map {
  * @nr_queues: its queues, 0 before setup
  * @ring_bytes: size of a queue's data
  * @queues: the queues
+ * @encode_scratch: memory for ENCODE, XBZRLE_SCRATCH_MIN bytes for each queue,
+ *	which its encoding thread uses
  * @lock: protects what follows
  * @regions: the regions, in no order
  * @nr_regions: how many
@@ -63,6 +63,7 @@ struct xbz_session {
 	unsigned int nr_queues;
 	uint64_t ring_bytes;
 	struct xbz_queue *queues;
+	unsigned char *encode_scratch;
 
 	pthread_mutex_t lock;
 	struct xbz_region_map *regions;
