@@ -40,11 +40,11 @@ static int failed(const struct xbzctl *ctl, int error)
 
 static void print_json(const struct xbzrle_info *info)
 {
-	printf("{\"abi\": %u, \"codec\": \"%.16s\", \"page_size\": %u, "
-	       "\"max_queues\": %u, \"max_regions\": %u, \"max_slots\": %u, "
-	       "\"memory_max\": %llu, \"memory_used\": %llu}\n",
-	       info->abi_version, info->codec, 1U << info->page_shift,
-	       info->max_queues, info->max_regions, info->max_slots,
+	printf("{\"abi\": %u, \"codec\": \"%.16s\", \"page_size\": %u, ",
+	       info->abi_version, info->codec, 1U << info->page_shift);
+	printf("\"max_queues\": %u, \"max_regions\": %u, \"max_slots\": %u, ",
+	       info->max_queues, info->max_regions, info->max_slots);
+	printf("\"memory_max\": %llu, \"memory_used\": %llu}\n",
 	       (unsigned long long)info->memory_max,
 	       (unsigned long long)info->memory_used);
 }

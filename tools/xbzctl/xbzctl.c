@@ -19,14 +19,14 @@ static const struct {
 	  xbzctl_status },
 };
 
-#define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 static void usage(FILE *out)
 {
 	size_t i;
 
 	fprintf(out, "Usage: xbzctl [--json] [--device PATH] COMMAND\n\n");
-	for (i = 0; i < NR_COMMANDS; i++)
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-10s %s\n", commands[i].name,
 			commands[i].help);
 	fprintf(out, "\n"
@@ -34,8 +34,7 @@ static void usage(FILE *out)
 		"  --device PATH  the device (" XBZCTL_DEVICE ")\n"
 		"  --version      print the version\n"
 		"  --help         print this\n\n"
-		"Exit status: 0 for success, 1 if it failed, 2 for a command "
-		"line that is not understood.\n");
+		"Exit status: 0 for success, 1 if it failed, 2 for a command line that is not understood.\n");
 }
 
 int main(int argc, char **argv)
@@ -74,7 +73,7 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return XBZCTL_USAGE;
 	}
-	for (i = 0; i < NR_COMMANDS; i++)
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(argv[optind], commands[i].name))
 			return commands[i].call(&ctl, argc - optind,
 						argv + optind);
