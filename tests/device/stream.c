@@ -234,7 +234,7 @@ static int read_record(struct reader *r)
 	uint8_t *page;
 	int ret;
 
-	if (kind < 0)
+	if (kind < 0 || !r->block)
 		return -1;
 	if (before != r->block)
 		r->zero_before = false;

@@ -51,7 +51,7 @@ static void make_region(struct xbzt_fixture *f, union arg *arg)
 {
 	arg->region.addr = (uintptr_t)f->free;
 	arg->region.nr_pages = FIXTURE_FREE;
-	strcpy((char *)arg->region.name, "new");
+	memcpy(arg->region.name, "new", sizeof("new"));
 }
 
 static void make_region_del(struct xbzt_fixture *f, union arg *arg)

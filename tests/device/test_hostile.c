@@ -159,9 +159,9 @@ static void *scribble_bitmap(void *p)
 	while (goes_on(v)) {
 		/* All of the mapping, behind the last page's bit too. */
 		uint64_t word = xbzt_below(&rng, v->r->bitmap_bytes / 8);
+		uint64_t half = xbzt_random(&rng);
 
-		__atomic_store_n(&v->r->bitmap[word],
-				 xbzt_random(&rng) & xbzt_random(&rng),
+		__atomic_store_n(&v->r->bitmap[word], half & xbzt_random(&rng),
 				 __ATOMIC_RELAXED);
 	}
 	return NULL;

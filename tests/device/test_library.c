@@ -102,8 +102,8 @@ static void test_passes(void **state)
 						&region, &bitmap), 0);
 	for (pass = 0; pass < 6; pass++) {
 		for (i = 0; i < PAGES; i++) {
-			m.src[i * XBZT_PAGE + xbzt_below(&xbzt_rng, XBZT_PAGE)]
-				+= 1 + pass;
+			m.src[i * XBZT_PAGE + xbzt_below(&xbzt_rng, XBZT_PAGE)] +=
+				1 + pass;
 			__atomic_fetch_or(&bitmap[i / 64], 1ULL << i % 64,
 					  __ATOMIC_SEQ_CST);
 		}

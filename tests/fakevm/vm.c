@@ -7,6 +7,7 @@
 
 #include <linux/anon_inodes.h>
 #include <linux/bitmap.h>
+#include <linux/bits.h>
 #include <linux/fcntl.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -18,7 +19,7 @@
 #include <linux/uaccess.h>
 
 /* 8 GiB a slot is more than any test needs. */
-#define XBZ_FAKEVM_SLOT_PAGES (1UL << 21)
+#define XBZ_FAKEVM_SLOT_PAGES BIT(21)
 
 static void xbz_fakevm_memslot_free(struct xbz_fakevm_memslot *slot)
 {

@@ -33,6 +33,14 @@ static uint64_t rnd(void)
 	return rng_state;
 }
 
+/* A quarter of the bits. */
+static uint64_t rnd_sparse(void)
+{
+	uint64_t half = rnd();
+
+	return half & rnd();
+}
+
 /* The last @bytes bytes in front of a page that traps. */
 static void *guarded(size_t bytes)
 {
@@ -96,12 +104,15 @@ static void test_bitmap_or(void **state)
 
 	(void)state;
 	for (round = 0; round < 20000; round++) {
-		u64 before[4], word = rnd() & rnd() & rnd();
+		u64 before[4], word = rnd_sparse() & rnd();
 		u64 fresh = 0, want[4];
 
 		bit = rnd() % 256;
-		for (i = 0; i < 4; i++)
-			map[i] = before[i] = want[i] = rnd() & rnd();
+		for (i = 0; i < 4; i++) {
+			before[i] = rnd_sparse();
+			want[i] = before[i];
+			map[i] = before[i];
+		}
 		for (i = 0; i < 64; i++) {
 			if (!(word >> i & 1))
 				continue;
