@@ -33,6 +33,7 @@ help:
 	@echo 'make              the module for the running kernel (or KDIR=...), libxbzrle, xbzctl'
 	@echo 'make demo         a busy guest, migrated three times; needs root'
 	@echo 'make check        all tests; needs root'
+	@echo 'make lint         only the static checks'
 	@echo 'make check-unit   only those of lib/, here'
 	@echo 'make check-kunit  only those inside the module, in User Mode Linux'
 	@echo 'make check-device only those of /dev/xbzrle, in User Mode Linux and with KVM'
@@ -42,6 +43,7 @@ help:
 	@echo 'make check-mutation  breaks each invariant on purpose and sees a test fail'
 	@echo 'make bench        all benches; not tests: they measure and assert nothing'
 	@echo 'make bench-codec  our encoder and decoder against QEMU'"'"'s, on one core'
+	@echo 'make check-lint-selftest  gives each static check something to find'
 	@echo 'make clean        removes build/'
 
 clean:

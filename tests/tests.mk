@@ -10,7 +10,7 @@ qemu_path = PKG_CONFIG_PATH=$(CURDIR)/$(O)/lib $(rig)/qemu-build \
 
 # Modules, one build for each kernel that is booted.
 
-setups := $(addprefix setup-,build rig uml qemu unit bench)
+setups := $(addprefix setup-,build rig uml qemu unit bench lint)
 .PHONY: $(setups)
 $(setups): setup-%:
 	@$(rig)/provision $*
@@ -41,11 +41,21 @@ demo: setup-build setup-rig setup-qemu rig-modules lib
 # Tests. Each part ends with a line 'N passed, N failed, N skipped'; check runs
 # all parts whatever fails and ends with the sum of theirs.
 
-parts := unit fuzz rig kunit device e2e
+parts := lint unit fuzz rig kunit device e2e
 
 .PHONY: check $(parts:%=check-%)
 check:
 	@tests/check $(parts)
+
+.PHONY: lint
+lint: check-lint
+
+check-lint: setup-lint
+	@tests/lint/run
+
+.PHONY: check-lint-selftest
+check-lint-selftest: setup-lint
+	@tests/lint/run --selftest
 
 check-unit: setup-build setup-unit
 	@tests/cmocka-run $(MAKE) -s -C tests/unit check O=$(CURDIR)/$(O)/unit

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Checkers of the kernel's own, and the module built with other compilers."""
+
+import os
+import re
+import shutil
+
+from .tree import CheckError, kernel_scripts, make, run, run_all
+
+# What goes into a module: of the product, and of the tests.
+MODULES = (
+    (".", "xbzrle.ko", ("Kbuild", "kmod", "lib", "uapi")),
+    ("tests/fakevm", "xbz_fakevm.ko", (".",)),
+)
+KERNEL_CODE = ("kmod", "lib", "uapi", "tests/fakevm", "tests/kunit")
+
+
+# checkpatch
+
+# (files, message types that say nothing about them, why)
+NOT_FOR = (
+    (r"kmod/compat/", ("LINUX_VERSION_CODE", "CONSTANT_COMPARISON"),
+     "the one place that asks for versions; the second is about "
+     "LINUX_VERSION_CODE >= KERNEL_VERSION(), which it takes for a constant"),
+    (r"(kmod|tests/fakevm)/.*\.h$", ("UNCOMMENTED_DEFINITION",),
+     "what a lock guards is said in the structure's kernel-doc"),
+    (r"lib/(include|libxbzrle)/|tools/|tests/(?!fakevm|kunit)|Documentation/",
+     ("PREFER_KERNEL_TYPES", "PREFER_DEFINED_ATTRIBUTE_MACRO"),
+     "user space: it has uint64_t, and no __printf()"),
+    (r"(uapi|tests/fakevm/xbz_fakevm\.h)", ("BIT_MACRO",),
+     "user space has no BIT(); checkpatch itself leaves out include/uapi/"),
+    (r"tests/", ("CAMELCASE",), "names that cmocka and libFuzzer want"),
+    (r"tests/", ("PARENTHESIS_ALIGNMENT",),
+     "it does not understand a compound literal as an argument"),
+    (r"tests/", ("OPEN_ENDED_LINE", "MULTIPLE_ASSIGNMENTS"),
+     "a nest of assertions and a row of segment registers are easier to read so"),
+    (r"Documentation/", ("EMBEDDED_FILENAME",), "the example says how it is built"),
+)
+# For a whole tree and a tree that is not the kernel's: what these ask for is
+# in another file, or is about patches.
+NOT_HERE = ("FILE_PATH_CHANGES", "MISSING_VMLINUX_SYMBOL")
+
+
+def checkpatch(tree):
+    files = [*tree.files(".c", ".h", ".S"), *(name for name in tree.files("Kbuild"))]
+    groups = {}
+    for name in files:
+        ignored = tuple(kind for pattern, kinds, _ in NOT_FOR if re.match(pattern, name)
+                        for kind in kinds)
+        groups.setdefault(ignored, []).append(name)
+
+    script = kernel_scripts() / "checkpatch.pl"
+    commands = []
+    for ignored, names in groups.items():
+        argv = ["perl", script, "--no-tree", "--strict", "--terse", "--show-types",
+                "--no-summary", "--quiet", "--ignore", ",".join(NOT_HERE + ignored), "--file"]
+        # Small portions, for the CPUs to share.
+        commands += [argv + names[at:at + 8] for at in range(0, len(names), 8)]
+    return "".join(text for _, text in run_all(commands, cwd=tree.root))
+
+
+def kernel_doc(tree):
+    files = [name for name in tree.files(".c", ".h", under=("kmod", "lib", "uapi", "tools"))
+             if "/**" in (tree.root / name).read_text(encoding="utf-8")]
+    script = kernel_scripts() / "kernel-doc"
+    return run(["perl", script, "-none", "-Werror", *files], tree.root)[1]
+
+
+# The module, built
+
+COMPLAINT = re.compile(r"\b(warning|error)\b|^ERROR|\*\*\*", re.I)
+
+
+def build(tree, name, *variables):
+    """Build the modules; the lines that complain, with what is around them."""
+    found = []
+    for folder, module, sources in MODULES:
+        if not (tree.root / folder / "Kbuild").exists():
+            continue
+        out = tree.out / name / folder
+        status, text = make(tree.root / "scripts/kmodule", tree.kdir(), out, module,
+                            *sources, "W=1", *variables, cwd=tree.root / folder)
+        text = text.replace(f"{out.resolve()}/src/", f"{folder}/".removeprefix("./"))
+        lines = [line for line in text.splitlines()
+                 if not re.match(r"  [A-Z]|make(\[\d+\])?: (Entering|Leaving)|Skipping BTF", line)]
+        if status or any(map(COMPLAINT.search, lines)):
+            found += lines or [f"make ended with status {status}"]
+    return "\n".join(found)
+
+
+def sparse(tree):
+    """gcc's own warnings are errors here: a second run, which finds the object
+    made, would not show them again."""
+    version = run(["sparse", "--version"])[1]
+    if not version:
+        raise CheckError("sparse says nothing")
+    return build(tree, "sparse", "C=2", "CF=-D__CHECK_ENDIAN__", "KCFLAGS=-Werror")
+
+
+def clang(tree):
+    """Headers that were configured for gcc have gcc's answers to what Kconfig
+    asked the compiler. Those that matter for flags are given again, as Kconfig
+    would for this clang; all else, what the kernel is made of, stays."""
+    version = run(["clang", "-dumpversion"])[1].strip().split(".")
+    if len(version) != 3:
+        raise CheckError(f"clang's version is {'.'.join(version)!r}, which I do not understand")
+    major, minor, patch = map(int, version)
+
+    def takes(*flags):
+        return run(["clang", "-Werror", *flags, "-x", "c", "-c", "-o", os.devnull,
+                    os.devnull])[0] == 0
+
+    def yes(answer):
+        return "y" if answer else ""
+
+    bare = takes("-ftrivial-auto-var-init=zero")
+    answers = {
+        "CC_IS_GCC": "", "GCC_VERSION": "0",
+        "CC_IS_CLANG": "y", "CLANG_VERSION": f"{major}{minor:02}{patch:02}",
+        "CC_IMPLICIT_FALLTHROUGH": "-Wimplicit-fallthrough",
+        "CC_NO_ARRAY_BOUNDS": "",       # about a bug of gcc 12
+        "CC_HAS_AUTO_VAR_INIT_ZERO_BARE": yes(bare),
+        "CC_HAS_AUTO_VAR_INIT_ZERO_ENABLER": yes(not bare),
+        "FTRACE_MCOUNT_USE_CC": "", "FTRACE_MCOUNT_USE_OBJTOOL": "y",
+    }
+    # Mitigations that this clang may not have; objtool would miss their traces.
+    if not takes("-mfunction-return=thunk-extern"):
+        answers["RETHUNK"] = answers["MITIGATION_RETHUNK"] = ""
+    if not takes("-mharden-sls=all"):
+        answers["SLS"] = answers["MITIGATION_SLS"] = ""
+    return build(tree, "clang", "CC=clang", "KCFLAGS=-Werror",
+                 *(f"CONFIG_{name}={value}" for name, value in answers.items()))
+
+
+# coccicheck
+
+# What scripts/coccicheck would run, but: minmax.cocci asks for min() also where
+# user space has none, in lib/, and takes as long as ten others; and those that
+# are about buses, device trees and interrupts, of which there are none here.
+# One costs about a second, whether it finds anything or not.
+COCCI_LEFT_OUT = re.compile(
+    r"misc/minmax|"
+    r"api/(check_bq27xxx|debugfs|device_attr|platform_|pm_runtime|pool_|resource_)|"
+    r"free/(clk|devm|iounmap|pci|put_device)|iterators/(device_node|for_each_child)|"
+    r"misc/(irqf|of_table)")
+COCCI_SECONDS = 60
+
+
+def coccicheck(tree, only=""):
+    """spatch takes a folder or one file: the folder gets what it is to read. Of
+    the scripts only those below a folder, if one is given."""
+    source = tree.out / "coccicheck"
+    shutil.rmtree(source, ignore_errors=True)
+    for name in tree.files(".c", ".h", under=KERNEL_CODE):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tree.root / name, source / name)
+
+    top = kernel_scripts() / "coccinelle"
+    commands = []
+    for script in sorted(top.rglob("*.cocci")):
+        name = str(script.relative_to(top))
+        text = script.read_text(encoding="utf-8")
+        # These two want a compiler for OCaml; sparse, too, finds pointers compared to 0.
+        if COCCI_LEFT_OUT.match(name) or not name.startswith(only) or "script:ocaml" in text:
+            continue
+        options = re.search(r"^// *Options: *(.*)", text, re.M)
+        commands.append(["spatch", "-D", "report", "--very-quiet", "--no-show-diff",
+                         "--cocci-file", script, *(options[1].split() if options else ()),
+                         "-I", "uapi", "-I", "lib/include", "-I", "lib", "-I", "kmod",
+                         "--dir", "."])
+    if not commands:
+        raise CheckError("the kernel's source has no semantic patches")
+    found = []
+    for argv, (status, text) in zip(commands, run_all(commands, cwd=source,
+                                                      timeout=COCCI_SECONDS)):
+        # Parse warnings are about the scripts.
+        lines = [line for line in text.splitlines()
+                 if not re.match(r"warning: |HANDLING|\s*$", line)]
+        if status or lines:
+            found += [*lines, f"  ({argv[argv.index('--cocci-file') + 1].relative_to(top)}"
+                              f"{f', status {status}' if status else ''})"]
+    return "\n".join(found)
