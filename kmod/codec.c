@@ -61,6 +61,7 @@ static bool xbz_has_avx512(void)
 	       boot_cpu_has(X86_FEATURE_AVX512VL) &&
 	       boot_cpu_has(X86_FEATURE_AVX512VBMI) &&
 	       boot_cpu_has(X86_FEATURE_AVX512_VBMI2) &&
+	       boot_cpu_has(X86_FEATURE_AVX512_VPOPCNTDQ) &&
 	       xbz_saves_zmm();
 }
 

@@ -112,13 +112,15 @@ static __always_inline void xbz_scan_zero(struct xbz_diff *diff, void *ref, cons
 	scan_page(diff, ref, cur, true);
 }
 
-static __always_inline u64 xbz_edges(u64 *edges, const struct xbz_diff *diff)
+static __always_inline void xbz_close(struct xbz_closed *closed, const struct xbz_diff *diff)
 {
 	const v4du zero = { 0 };
 	v4du carry = zero;
 	unsigned int half;
 	u64 lines = 0;
 
+	closed->map[0] = 0;
+	closed->dense = false;
 	for (half = 0; half < XBZ_LINES / HALF_LINES; half++) {
 		const u8 *map = (const u8 *)&diff->map[1 + half * HALF_LINES];
 		v4du m = load(map), before = load(map - 8), after = load(map + 8);
@@ -126,16 +128,16 @@ static __always_inline u64 xbz_edges(u64 *edges, const struct xbz_diff *diff)
 		v4du before2 = m << 2 | before >> 62;
 		v4du after1 = m >> 1 | after << 63;
 		v4du after2 = m >> 2 | after << 62;
-		v4du closed = m | (before1 & (after1 | after2)) | (before2 & after1);
-		v4du last = __builtin_shufflevector(carry, closed, 3, 4, 5, 6);
-		v4du e = closed ^ (closed << 1 | last >> 63);
-		unsigned int none = __builtin_ia32_movmskpd256((v4df)(e == zero));
+		v4du c = m | (before1 & (after1 | after2)) | (before2 & after1);
+		v4du last = __builtin_shufflevector(carry, c, 3, 4, 5, 6);
+		v4du edges = c ^ (c << 1 | last >> 63);
+		unsigned int none = __builtin_ia32_movmskpd256((v4df)(edges == zero));
 
-		carry = closed;
-		store((u8 *)&edges[half * HALF_LINES], e);
+		carry = c;
+		store((u8 *)&closed->map[1 + half * HALF_LINES], c);
 		lines |= (u64)(none ^ 0xf) << (half * HALF_LINES);
 	}
-	return lines;
+	closed->lines = lines;
 }
 
 static __always_inline unsigned int xbz_flatten(u16 *at, unsigned int count, u64 edges,
@@ -150,6 +152,8 @@ static __always_inline void xbz_copy_wide(u8 *to, const u8 *from)
 {
 	store(to, load(from));
 }
+
+#define xbz_emit_dense(e, closed) false
 
 #include "emit.h"
 

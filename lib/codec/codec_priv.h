@@ -37,6 +37,48 @@ struct xbz_diff {
 	bool nonzero;
 };
 
+/**
+ * struct xbz_closed - a change map with gaps of 1 and 2 filled
+ * @map: as in struct xbz_diff, with a line of none before the first
+ * @lines: bit i: line i has an edge, a byte whose state differs from that of
+ *	   the byte before it
+ * @windows: for xbz_emit_dense(), where there is one: bit i: line i, or the
+ *	     last three bytes of the line before it, has a bit
+ * @dense: whether xbz_emit_dense() is the quicker way
+ */
+struct xbz_closed {
+	u64 map[1 + XBZ_LINES];
+	u64 lines;
+	u64 windows;
+	bool dense;
+};
+
+/**
+ * struct xbz_emitter - where a payload stands
+ * @p: its next byte
+ * @limit: it is too long from here on
+ * @end: nothing may be written from here on
+ * @page: the snapshot
+ * @map: its changes
+ * @pos: bytes of page covered
+ */
+struct xbz_emitter {
+	u8 *p;
+	u8 *limit;
+	u8 *end;
+	const u8 *page;
+	const u64 *map;
+	unsigned int pos;
+};
+
+/* The edges in a line: by turns a run's first byte and the first behind it. */
+static __always_inline u64 xbz_edges(const struct xbz_closed *closed, unsigned int line)
+{
+	const u64 *m = &closed->map[1 + line];
+
+	return m[0] ^ (m[0] << 1 | m[-1] >> 63);
+}
+
 /* The bytes of @x that are not 0, one bit each, lowest address first. */
 static __always_inline u64 xbz_byte_bits(u64 x)
 {

@@ -5,11 +5,12 @@
  *
  *	xbz_scan()		compare, copy and collect the change map
  *	xbz_scan_zero()		the same for a page without a cached copy
- *	xbz_edges()		edges of closed runs, a word for each line; the
- *				lines that have any
+ *	xbz_close()		fill the gaps of 1 and 2
  *	xbz_flatten()		a line's edges, from bits to numbers
  *	XBZ_WIDE		bytes that xbz_copy_wide() copies
  *	xbz_copy_wide()		copies so many, of which not all may be wanted
+ *	xbz_emit_dense()	cut and write by lines, for pages of many runs; or
+ *				return false and have changed nothing but @out
  *
  * An edge is a byte whose state differs from that of the byte before it, so
  * edges are by turns a run's first byte and the first behind it.
@@ -49,24 +50,6 @@
 #define XBZ_EDGES_FULL 128
 #define XBZ_EDGES_MAX (XBZ_EDGES_FULL + 2 * XBZ_LINE_EDGES)
 
-/**
- * struct xbz_emitter - where a payload stands
- * @p: its next byte
- * @limit: it is too long from here on
- * @end: nothing may be written from here on
- * @page: the snapshot
- * @map: its changes
- * @pos: bytes of page covered
- */
-struct xbz_emitter {
-	u8 *p;
-	u8 *limit;
-	u8 *end;
-	const u8 *page;
-	const u64 *map;
-	unsigned int pos;
-};
-
 /* The run, with not a byte written that is not needed. */
 static bool xbz_put_run(struct xbz_emitter *e, unsigned int start, unsigned int stop)
 {
@@ -105,10 +88,14 @@ static unsigned int xbz_next_gap(const u64 *map, unsigned int from, unsigned int
 }
 
 /* A closed run of 128 bytes or more: whole, or in pieces that are all short. */
-static noinline bool xbz_put_long_run(struct xbz_emitter *e, unsigned int start,
+static xbz_noinline bool xbz_put_long_run(struct xbz_emitter *e, unsigned int start,
 				      unsigned int stop)
 {
 	unsigned int at, gap, from, to;
+
+	/* In pieces it has as many bytes as whole, but for a longer header. */
+	if (e->p > e->limit || stop - start + 2 > (size_t)(e->limit - e->p))
+		return false;
 
 	for (at = start; at < stop; at = gap + 2) {
 		gap = xbz_next_gap(e->map, at, stop);
@@ -190,16 +177,21 @@ static __always_inline int xbz_emit(void *out, size_t cap, size_t max, const voi
 		.page = page,
 		.map = diff->map,
 	};
-	unsigned int count = 0;
-	u64 edges[XBZ_LINES] xbz_uninitialized;
+	struct xbz_closed closed xbz_uninitialized;
 	u16 at[XBZ_EDGES_MAX] xbz_uninitialized;
-	u64 lines = xbz_edges(edges, diff);
+	unsigned int count = 0;
+	u64 lines;
 
+	xbz_close(&closed, diff);
+	if (closed.dense && xbz_emit_dense(&e, &closed))
+		return e.p > e.limit ? XBZ_RAW : e.p - (u8 *)out;
+
+	lines = closed.lines;
 	while (lines) {
 		unsigned int line = xbz_ctz64(lines);
 
 		lines &= lines - 1;
-		count = xbz_flatten(at, count, edges[line], line * XBZ_LINE_SIZE);
+		count = xbz_flatten(at, count, xbz_edges(&closed, line), line * XBZ_LINE_SIZE);
 		if (unlikely(count >= XBZ_EDGES_FULL)) {
 			if (!xbz_put_runs(&e, at, count))
 				return XBZ_RAW;

@@ -20,6 +20,7 @@
 #define xbz_le64_to_cpu(x) le64_to_cpu((__force __le64)(x))
 #define xbz_cpu_to_le32(x) ((__force u32)cpu_to_le32(x))
 #define xbz_cpu_to_le64(x) ((__force u64)cpu_to_le64(x))
+#define xbz_noinline noinline
 #define xbz_ctz64(x) __ffs64(x)
 #define xbz_weight64(x) hweight64(x)
 
@@ -56,7 +57,7 @@ static inline unsigned int xbz_weight64(u64 x)
 #endif
 }
 
-#define noinline __attribute__((noinline))
+#define xbz_noinline __attribute__((noinline))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -58,30 +58,28 @@ static __always_inline void xbz_scan_zero(struct xbz_diff *diff, void *ref, cons
 	scan_page(diff, ref, cur, true);
 }
 
-static __always_inline u64 xbz_edges(u64 *edges, const struct xbz_diff *diff)
+static __always_inline void xbz_close(struct xbz_closed *closed, const struct xbz_diff *diff)
 {
 	/* A run may end where the first line of the next group begins. */
 	unsigned int groups = diff->groups | diff->groups << 1;
-	unsigned int line = 0;
-	u64 lines = 0, last = 0;
+	unsigned int line = 0, stop;
 
-	while (line < XBZ_LINES) {
-		unsigned int stop = line + XBZ_GROUP_LINES;
+	closed->map[0] = 0;
+	closed->lines = 0;
+	closed->dense = false;
+	for (stop = XBZ_GROUP_LINES; stop <= XBZ_LINES; stop += XBZ_GROUP_LINES) {
+		if (groups >> line / XBZ_GROUP_LINES & 1) {
+			for (; line < stop; line++) {
+				const u64 *m = &diff->map[1 + line];
 
-		if (!(groups >> line / XBZ_GROUP_LINES & 1)) {
-			line = stop;
-			continue;
-		}
-		for (; line < stop; line++) {
-			const u64 *m = &diff->map[1 + line];
-			u64 closed = xbz_close_gaps(m[-1], m[0], m[1]);
-
-			edges[line] = closed ^ (closed << 1 | last >> 63);
-			lines |= (u64)(edges[line] != 0) << line;
-			last = closed;
+				closed->map[1 + line] = xbz_close_gaps(m[-1], m[0], m[1]);
+				closed->lines |= (u64)(xbz_edges(closed, line) != 0) << line;
+			}
+		} else {
+			for (; line < stop; line++)
+				closed->map[1 + line] = 0;
 		}
 	}
-	return lines;
 }
 
 static __always_inline unsigned int xbz_flatten(u16 *at, unsigned int count, u64 edges,
@@ -99,6 +97,8 @@ static __always_inline void xbz_copy_wide(u8 *to, const u8 *from)
 	xbz_store64(to, first);
 	xbz_store64(to + 8, second);
 }
+
+#define xbz_emit_dense(e, closed) false
 
 #include "emit.h"
 

@@ -17,7 +17,7 @@ xbz_encode_fn xbz_encode_portable, xbz_encode_zero_base_portable;
 #define XBZ_CODEC_X86 1
 /* AVX2, BMI1, BMI2, POPCNT */
 xbz_encode_fn xbz_encode_avx2, xbz_encode_zero_base_avx2;
-/* those, and AVX512F, BW, VL, VBMI, VBMI2 */
+/* those, and AVX512F, BW, VL, VBMI, VBMI2, VPOPCNTDQ */
 xbz_encode_fn xbz_encode_avx512, xbz_encode_zero_base_avx512;
 #endif
 
