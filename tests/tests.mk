@@ -41,7 +41,7 @@ demo: setup-build setup-rig setup-qemu rig-modules lib
 # Tests. Each part ends with a line 'N passed, N failed, N skipped'; check runs
 # all parts whatever fails and ends with the sum of theirs.
 
-parts := lint unit fuzz rig kunit device e2e
+parts := lint unit fuzz interop rig kunit device e2e
 
 .PHONY: check $(parts:%=check-%)
 check:
@@ -61,7 +61,12 @@ check-unit: setup-build setup-unit
 	@tests/cmocka-run $(MAKE) -s -C tests/unit check O=$(CURDIR)/$(O)/unit
 
 check-fuzz: setup-build setup-unit
-	@$(MAKE) -s -C tests/fuzz check O=$(CURDIR)/$(O)/fuzz TIME=20
+	@$(MAKE) -s -C tests/fuzz check O=$(CURDIR)/$(O)/fuzz TIME=60
+
+check-interop: setup-build setup-unit setup-qemu
+	@side=$$(tests/bench/qemu-side) && \
+	XBZ_QEMU_SIDE=$$side tests/cmocka-run \
+		$(MAKE) -s -C tests/unit check-qemu O=$(CURDIR)/$(O)/unit
 
 check-rig: setup-build setup-rig setup-uml
 	@$(rig)/selftest

@@ -43,7 +43,7 @@ OURS = ["encoders.c", "stubs.c", "side.c"]
 def build_all():
     """(paths of the shared objects, sentences about those that are missing)"""
     built, missing = [], []
-    for find in (_installed, _other):
+    for find in (installed, _other):
         try:
             built.append(find())
         except RigError as error:
@@ -51,7 +51,7 @@ def build_all():
     return built, missing
 
 
-def _installed():
+def installed():
     """The QEMU of this machine's release."""
     source = debian.source_of("qemu-system-x86")
     if not source:
