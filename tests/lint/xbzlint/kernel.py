@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 
-from .tree import CheckError, kernel_scripts, make, run, run_all
+from .tree import SCRIPTS, CheckError, kernel_scripts, make, run, run_all, version
 
 # What goes into a module: of the product, and of the tests.
 MODULES = (
@@ -25,10 +25,16 @@ NOT_FOR = (
     (r"(kmod|tests/fakevm)/.*\.h$", ("UNCOMMENTED_DEFINITION",),
      "what a lock guards is said in the structure's kernel-doc"),
     (r"lib/(include|libxbzrle)/|tools/|tests/(?!fakevm|kunit)|Documentation/",
-     ("PREFER_KERNEL_TYPES", "PREFER_DEFINED_ATTRIBUTE_MACRO"),
-     "user space: it has uint64_t, and no __printf()"),
-    (r"(uapi|tests/fakevm/xbz_fakevm\.h)", ("BIT_MACRO",),
+     ("PREFER_KERNEL_TYPES", "PREFER_DEFINED_ATTRIBUTE_MACRO", "BIT_MACRO"),
+     "user space: it has uint64_t, and neither __printf() nor BIT()"),
+    (r"uapi/|tests/fakevm/xbz_fakevm\.h", ("BIT_MACRO",),
      "user space has no BIT(); checkpatch itself leaves out include/uapi/"),
+    (r"lib/codec/", ("NEW_TYPEDEFS", "PREFER_DEFINED_ATTRIBUTE_MACRO"),
+     "a vector's type can only be a typedef; this is user space's code, too, "
+     "which has no __aligned()"),
+    (r"lib/codec/avx", ("LONG_LINE",), "a pragma with a list of instruction sets"),
+    (r"tests/bench/", ("VOLATILE", "LONG_LINE_STRING", "EMBEDDED_FUNCTION_NAME"),
+     "a read for the cache's sake; JSON in one string; a usage text by usage()"),
     (r"tests/", ("CAMELCASE",), "names that cmocka and libFuzzer want"),
     (r"tests/", ("PARENTHESIS_ALIGNMENT",),
      "it does not understand a compound literal as an argument"),
@@ -42,21 +48,36 @@ NOT_HERE = ("FILE_PATH_CHANGES", "MISSING_VMLINUX_SYMBOL")
 
 
 def checkpatch(tree):
-    files = [*tree.files(".c", ".h", ".S"), *(name for name in tree.files("Kbuild"))]
-    groups = {}
+    # tests/bench/qemu stands in for QEMU's own files and is written as they are.
+    files = [name for name in tree.files(".c", ".h", ".S", "Kbuild")
+             if not name.startswith("tests/bench/qemu/")]
+    groups, stamps, installed = {}, {}, version(SCRIPTS)
     for name in files:
         ignored = tuple(kind for pattern, kinds, _ in NOT_FOR if re.match(pattern, name)
                         for kind in kinds)
-        groups.setdefault(ignored, []).append(name)
+        stamps[name] = tree.clean("checkpatch", installed, NOT_HERE + ignored, name,
+                                  (tree.root / name).read_text(encoding="utf-8"))
+        if not stamps[name].exists():
+            groups.setdefault(ignored, []).append(name)
 
     script = kernel_scripts() / "checkpatch.pl"
-    commands = []
+    commands, portions = [], []
     for ignored, names in groups.items():
         argv = ["perl", script, "--no-tree", "--strict", "--terse", "--show-types",
                 "--no-summary", "--quiet", "--ignore", ",".join(NOT_HERE + ignored), "--file"]
         # Small portions, for the CPUs to share.
-        commands += [argv + names[at:at + 8] for at in range(0, len(names), 8)]
-    return "".join(text for _, text in run_all(commands, cwd=tree.root))
+        for at in range(0, len(names), 8):
+            portions.append(names[at:at + 8])
+            commands.append(argv + names[at:at + 8])
+    found = ""
+    for names, (status, text) in zip(portions, run_all(commands, cwd=tree.root)):
+        found += text
+        if status and not text:
+            found += f"checkpatch ended with status {status}: {' '.join(names)}\n"
+        if not status and not text:
+            for name in names:
+                stamps[name].touch()
+    return found
 
 
 def kernel_doc(tree):
@@ -89,22 +110,21 @@ def build(tree, name, *variables):
 
 
 def sparse(tree):
-    """gcc's own warnings are errors here: a second run, which finds the object
-    made, would not show them again."""
-    version = run(["sparse", "--version"])[1]
-    if not version:
-        raise CheckError("sparse says nothing")
-    return build(tree, "sparse", "C=2", "CF=-D__CHECK_ENDIAN__", "KCFLAGS=-Werror")
+    """Warnings are errors, gcc's, too: an object that brought one is not made,
+    and so the next run shows it again."""
+    run(["sparse", "--version"])    # kbuild would say less clearly that it is missing
+    return build(tree, "sparse", "C=1", f"CHECK={tree.root}/tests/lint/no-vectors sparse",
+                 "CF=-D__CHECK_ENDIAN__ -Wsparse-error", "KCFLAGS=-Werror")
 
 
 def clang(tree):
     """Headers that were configured for gcc have gcc's answers to what Kconfig
     asked the compiler. Those that matter for flags are given again, as Kconfig
     would for this clang; all else, what the kernel is made of, stays."""
-    version = run(["clang", "-dumpversion"])[1].strip().split(".")
-    if len(version) != 3:
-        raise CheckError(f"clang's version is {'.'.join(version)!r}, which I do not understand")
-    major, minor, patch = map(int, version)
+    numbers = run(["clang", "-dumpversion"])[1].strip().split(".")
+    if len(numbers) != 3:
+        raise CheckError(f"clang's version is {'.'.join(numbers)!r}, which I do not understand")
+    major, minor, patch = map(int, numbers)
 
     def takes(*flags):
         return run(["clang", "-Werror", *flags, "-x", "c", "-c", "-o", os.devnull,
@@ -151,9 +171,14 @@ def coccicheck(tree, only=""):
     the scripts only those below a folder, if one is given."""
     source = tree.out / "coccicheck"
     shutil.rmtree(source, ignore_errors=True)
+    everything = [version(SCRIPTS, "coccinelle"), only, COCCI_LEFT_OUT.pattern]
     for name in tree.files(".c", ".h", under=KERNEL_CODE):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(tree.root / name, source / name)
+        everything += [name, (source / name).read_text(encoding="utf-8")]
+    clean = tree.clean("coccicheck", *everything)
+    if clean.exists():
+        return ""
 
     top = kernel_scripts() / "coccinelle"
     commands = []
@@ -179,4 +204,6 @@ def coccicheck(tree, only=""):
         if status or lines:
             found += [*lines, f"  ({argv[argv.index('--cocci-file') + 1].relative_to(top)}"
                               f"{f', status {status}' if status else ''})"]
+    if not found:
+        clean.touch()
     return "\n".join(found)

@@ -37,7 +37,7 @@ FAULTS = {
     "sparse": ({KMOD: "__le32 xbz_fault(u32 a);\n__le32 xbz_fault(u32 a)\n{\n"
                       "\treturn a;\n}\n",
                 "Kbuild": KMOD_ONLY},
-               r"kmod/vm\.c:\d+:\d+: warning: incorrect type in return expression"),
+               r"kmod/vm\.c:\d+:\d+: error: incorrect type in return expression"),
     # gcc accepts it without a word at W=1.
     "clang": ({KMOD: "int xbz_fault(int a);\nint xbz_fault(int a)\n{\n"
                      "\tif ((a == 1))\n\t\treturn 2;\n\treturn a;\n}\n",

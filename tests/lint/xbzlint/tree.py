@@ -48,6 +48,14 @@ class Tree:
                     found.append(name)
         return found
 
+    def clean(self, *parts):
+        """The file that is there if what these parts are of (contents, versions,
+        arguments) was found to be clean before. For checkers that look at nothing
+        else; those that build have make to remember."""
+        path = self.out / "clean" / cache.key(*map(str, parts))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
     def kdir(self):
         """The kernel headers that the module is built against."""
         if self.kdir_given:
@@ -87,6 +95,11 @@ def make(*arguments, cwd=None):
            if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "O")}
     env.update(MAKEFLAGS=f"-k -j{JOBS} --output-sync=target", LC_ALL="C")
     return run(arguments, cwd=cwd, env=env)
+
+
+def version(*packages):
+    """What is installed of them, as text."""
+    return str([debian.installed(package) for package in packages])
 
 
 def kernel_scripts():

@@ -4,6 +4,7 @@ whatever flags a file has, it has them here, and only what changed is looked at
 again: make remembers."""
 
 import os
+import re
 
 from .tree import CheckError, make, run_all
 
@@ -28,10 +29,12 @@ def build(tree, name, *variables, without=()):
 
 
 def loose(tree, *compiler, also=()):
-    """Those in folders that have neither Makefile nor Kbuild."""
+    """Those in folders that have neither Makefile nor Kbuild; tests/bench/qemu is
+    compiled with QEMU's source, which is not there."""
     sources = [path for path in tree.files(".c", under=("Documentation", "tests"))
-               if not any((tree.root / path).with_name(name).exists()
-                          for name in ("Makefile", "Kbuild")) and "/kunit/" not in path]
+               if not re.search("/(kunit|qemu)/", path) and
+               not any((tree.root / path).with_name(name).exists()
+                       for name in ("Makefile", "Kbuild"))]
     sources += tree.files(".c", under=also)
     commands = [[*compiler, *LOOSE, "-c", "-o", os.devnull, source] for source in sources]
     return "".join(text for status, text in run_all(commands, cwd=tree.root) if status)
@@ -40,9 +43,10 @@ def loose(tree, *compiler, also=()):
 def analyzer(tree):
     """The fuzzers' Makefile wants clang; gcc sees them as loose files."""
     flags = ["-O2", "-g", "-fanalyzer", "-fdiagnostics-plain-output"]
-    return (build(tree, "analyzer", "CC=gcc", f"CFLAGS={' '.join(flags)}",
+    gcc = [tree.root / "tests/lint/no-vectors", "gcc"]
+    return (build(tree, "analyzer", f"CC={' '.join(map(str, gcc))}", f"CFLAGS={' '.join(flags)}",
                   without=("tests/fuzz",)) +
-            loose(tree, "gcc", *flags, also=("tests/fuzz",)))
+            loose(tree, *gcc, *flags, also=("tests/fuzz",)))
 
 
 def clang_tidy(tree):
@@ -51,5 +55,9 @@ def clang_tidy(tree):
     config = tree.root / ".clang-tidy"
     if not config.exists():
         raise CheckError(f"{config} is not there")
+    # The wrapper finds it in its environment.
+    clean = tree.out / "clean"
+    clean.mkdir(parents=True, exist_ok=True)
+    os.environ["XBZ_CLEAN"] = str(clean)
     return (build(tree, "clang-tidy", f"CC={wrapper}", f"CLANG={wrapper}", "CFLAGS=-O2 -g") +
             loose(tree, wrapper))
