@@ -44,6 +44,7 @@ help:
 	@echo 'make check-mutation  breaks each invariant on purpose and sees a test fail'
 	@echo 'make bench        all benches; not tests: they measure and assert nothing'
 	@echo 'make bench-codec  our encoder and decoder against QEMU'"'"'s, on one core'
+	@echo 'make bench-device the module in User Mode Linux against both'
 	@echo 'make check-lint-selftest  gives each static check something to find'
 	@echo 'make clean        removes build/'
 

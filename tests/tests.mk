@@ -89,9 +89,14 @@ check-mutation: uml-modules setup-unit lib
 # Benches. They measure and write build/bench; they assert nothing. BENCH has
 # options for tests/bench/codec, such as --help.
 
-.PHONY: bench bench-codec
-bench: bench-codec
+.PHONY: bench bench-codec bench-device
+bench: bench-codec bench-device
 
 bench-codec: setup-build setup-rig setup-bench lib
 	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib
 	@tests/bench/codec --program $(O)/bench/codec_bench --out $(O)/bench $(BENCH)
+
+bench-device: uml-modules setup-bench lib
+	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib
+	@tests/bench/device --program $(O)/bench/device_bench --module $(O)/uml/xbzrle.ko \
+		--out $(O)/bench $(BENCH)

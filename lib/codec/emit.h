@@ -89,7 +89,7 @@ static unsigned int xbz_next_gap(const u64 *map, unsigned int from, unsigned int
 
 /* A closed run of 128 bytes or more: whole, or in pieces that are all short. */
 static xbz_noinline bool xbz_put_long_run(struct xbz_emitter *e, unsigned int start,
-				      unsigned int stop)
+					  unsigned int stop)
 {
 	unsigned int at, gap, from, to;
 
