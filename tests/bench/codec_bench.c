@@ -127,12 +127,16 @@ static void add_decoders(struct bench *b, const struct stream *ours,
 static void run(struct bench *b)
 {
 	size_t group = time_l2_group();
-	unsigned int round, i;
+	unsigned int round, n, i;
 
 	/* The first round is for page faults and for what the CPU learns. */
 	for (round = 0; round <= b->rounds; round++) {
-		for (i = 0; i < b->nr; i++) {
-			u64 ns = time_pass(&b->contender[i], b->nr_pages[i], b->place, group);
+		for (n = 0; n < b->nr; n++) {
+			u64 ns;
+
+			/* To and fro, so that nobody always follows the same one. */
+			i = round % 2 ? b->nr - 1 - n : n;
+			ns = time_pass(&b->contender[i], b->nr_pages[i], b->place, group);
 
 			if (round)
 				b->ns[i][round - 1] = ns;

@@ -26,12 +26,6 @@
 /* The low bit of an index entry; see kmod/cache.c. */
 #define ENTRY_USED 1UL
 
-/*
- * Not in every checkout that this is to be run in: without it the encoder has
- * the one variant that it was built with.
- */
-int xbz_codec_select(const char *name) __attribute__((weak));
-
 struct ours {
 	const struct page_set *set;
 	const char *variant;
@@ -47,13 +41,6 @@ struct ours {
 	u64 batch;
 	u64 batch_max;
 };
-
-static int select_variant(const char *name)
-{
-	if (xbz_codec_select)
-		return xbz_codec_select(name);
-	return strcmp(name, "portable") ? -EINVAL : 0;
-}
 
 /* Mapped twice in a row, so that what wraps is contiguous. */
 static u8 *ring_map(size_t size)
@@ -89,7 +76,7 @@ static void prepare(void *state)
 {
 	struct ours *o = state;
 
-	if (select_variant(o->variant))
+	if (xbz_codec_select(o->variant))
 		die("the variant %s has gone", o->variant);
 }
 
@@ -180,7 +167,7 @@ bool ours_add(struct contender *c, const struct page_set *set, const char *varia
 {
 	struct ours *o;
 
-	if (select_variant(variant))
+	if (xbz_codec_select(variant))
 		return false;
 	o = calloc(1, sizeof(*o));
 	if (!o)
