@@ -21,7 +21,7 @@
 #define MAX_CONTENDERS 64
 
 /* The patched QEMU's ring; and the least one, where all is to stay in L2. */
-#define RING_DRAM (1 << 20)
+#define RING_DRAM (1024 << 10)
 #define RING_L2 (64 << 10)
 
 static const char *const variants[] = { "portable", "avx2", "avx512" };
@@ -155,8 +155,10 @@ static void print_contender(const struct bench *b, unsigned int i)
 	if (c->payload)
 		printf("\"payload_of\": \"%s\", ", c->payload);
 	if (s->len)
-		printf("\"bytes\": %zu, \"records\": %zu, \"deltas\": %zu, \"raw\": %zu, \"zero\": %zu, ",
-		       s->payload, s->records, s->deltas, s->raw, s->zero);
+		printf("\"bytes\": %zu, \"records\": %zu, \"deltas\": %zu, \"raw\": %zu, ",
+		       s->payload, s->records, s->deltas, s->raw);
+	if (s->len)
+		printf("\"zero\": %zu, ", s->zero);
 	printf("\"ns\": [");
 	for (round = 0; round < b->rounds; round++)
 		printf("%s%llu", round ? ", " : "", (unsigned long long)b->ns[i][round]);
@@ -187,7 +189,7 @@ static void stay_here(void)
 		fprintf(stderr, "codec_bench: not bound to a processor\n");
 }
 
-static void usage(FILE *to)
+static void print_usage(FILE *to)
 {
 	fputs("usage: codec_bench --workload NAME [--pairs FILE] [--place dram|l2]\n"
 	      "                   [--pages N] [--rounds N] [--qemu FILE.so]...\n",
@@ -231,15 +233,15 @@ static void parse(struct bench *b, int argc, char **argv)
 			b->qemu[b->nr_qemu++] = theirs_load(optarg);
 			break;
 		case 'h':
-			usage(stdout);
+			print_usage(stdout);
 			exit(0);
 		default:
-			usage(stderr);
+			print_usage(stderr);
 			exit(2);
 		}
 	}
 	if (!b->workload || !b->pages || !b->rounds || optind != argc) {
-		usage(stderr);
+		print_usage(stderr);
 		exit(2);
 	}
 }

@@ -80,9 +80,7 @@ static void limit_touch(void *state, size_t first, size_t nr,
 }
 
 /* Whether a page differs, without an early end. */
-#ifndef __clang__ /* has no clones of functions of the file's own */
-__attribute__((target_clones("avx512f", "avx2", "default"), __noinline__))
-#endif
+__attribute__((target_clones("avx512f", "avx2", "default")))
 static bool compare_page(const u8 *old, const u8 *cur)
 {
 	const vector *a = (const vector *)old;

@@ -105,7 +105,7 @@ static void apply(struct stream *s, struct reader *r, const struct page_set *set
 void stream_check(struct stream *s, const struct contender *c,
 		  const struct page_set *set, struct sink *sink)
 {
-	struct collected collected = { 0 };
+	struct collected collected = { .bytes = NULL };
 	struct reader r = { .who = c->name };
 	u8 *pages = malloc(set->nr * PAGE_BYTES);
 
@@ -115,7 +115,7 @@ void stream_check(struct stream *s, const struct contender *c,
 	*sink = (struct sink){ collect, &collected };
 	c->run(c->state, 0, set->nr);
 	c->finish(c->state);
-	*sink = (struct sink){ 0 };
+	*sink = (struct sink){ .take = NULL };
 
 	*s = (struct stream){
 		.len = calloc(set->nr, sizeof(*s->len)),

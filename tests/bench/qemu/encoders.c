@@ -12,9 +12,12 @@
 #include "encoders.h"
 
 #ifdef xbzrle_encode_buffer
-encode_function *const encode_scalar = xbzrle_encode_buffer_int;
-encode_function *const encode_avx512 = xbzrle_encode_buffer_avx512;
+const struct encoders encoders = {
+	.scalar = xbzrle_encode_buffer_int,
+	.avx512 = xbzrle_encode_buffer_avx512,
+};
 #else
-encode_function *const encode_scalar = xbzrle_encode_buffer;
-encode_function *const encode_avx512;
+const struct encoders encoders = {
+	.scalar = xbzrle_encode_buffer,
+};
 #endif

@@ -9,7 +9,16 @@
 typedef int encode_function(uint8_t *old_buf, uint8_t *new_buf, int slen,
 			    uint8_t *dst, int dlen);
 
-extern encode_function *const encode_scalar;
-extern encode_function *const encode_avx512;	/* NULL if it has none */
+/**
+ * struct encoders - what one version has
+ * @scalar: every version has it
+ * @avx512: NULL if there is none
+ */
+struct encoders {
+	encode_function *scalar;
+	encode_function *avx512;
+};
+
+extern const struct encoders encoders;
 
 #endif /* XBZ_BENCH_QEMU_ENCODERS_H */

@@ -70,7 +70,7 @@ static struct qemu_save *open_save(size_t pages, unsigned int encoder, struct si
 
 	while (size < pages)
 		size *= 2;
-	s->encode = encoder ? encode_avx512 : encode_scalar;
+	s->encode = encoder ? encoders.avx512 : encoders.scalar;
 	s->cache = cache_init(size * PAGE_BYTES, PAGE_BYTES, NULL);
 	s->file = qemu_file_new_output((QIOChannel *)sink);
 	s->copy = g_malloc(PAGE_BYTES);
@@ -159,6 +159,6 @@ __attribute__((visibility("default"))) struct qemu_side QEMU_SIDE_SYMBOL = {
 static void __attribute__((constructor)) find_encoders(void)
 {
 	__builtin_cpu_init();
-	if (encode_avx512 && __builtin_cpu_supports("avx512bw"))
+	if (encoders.avx512 && __builtin_cpu_supports("avx512bw"))
 		QEMU_SIDE_SYMBOL.nr_encoders = 2;
 }

@@ -1,3 +1,3 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Instead of QEMU's: the one type of it that is used. */
-typedef uintptr_t ram_addr_t;
+#define ram_addr_t uintptr_t

@@ -1,3 +1,3 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Instead of what QEMU's build makes: names that a header mentions. */
-typedef struct QEnumLookup QEnumLookup;
+#define QEnumLookup struct QEnumLookup
