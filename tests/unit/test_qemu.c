@@ -22,7 +22,7 @@
 #include "model.h"
 
 #define PAGE XBZ_PAGE_SIZE
-#define PAGES 1000000
+#define PAGES 300000
 
 static const struct qemu_side *qemu;
 
