@@ -333,7 +333,7 @@ static xbz_noinline bool xbz_emit_dense(struct xbz_emitter *e, const struct xbz_
 {
 	u64 windows = closed->windows, starts = 0;
 	struct dense d xbz_uninitialized;
-	unsigned int line = XBZ_LINES;
+	unsigned int next = 0;	/* behind the line that starts is of */
 	u8 *p = e->p;
 
 	d.made = 0;
@@ -347,7 +347,7 @@ static xbz_noinline bool xbz_emit_dense(struct xbz_emitter *e, const struct xbz_
 		while (windows) {
 			unsigned int now = xbz_ctz64(windows);
 			const u64 *m = &closed->map[1 + now];
-			u64 before = now == line + 1 ? starts : 0;
+			u64 before = now == next ? starts : 0;
 			u64 here = m[0] & ~(m[0] << 1 | m[-1] >> 63);
 			u64 heads = (here << 1 | before >> 63) | (here << 2 | before >> 62) |
 				    (here & -here & -(d.longs >> now & 1));
@@ -361,7 +361,7 @@ static xbz_noinline bool xbz_emit_dense(struct xbz_emitter *e, const struct xbz_
 				     m[0] << 3 | m[-1] >> 61, d.dist + used);
 			used += __builtin_popcountll(heads);
 			starts = here;
-			line = now;
+			next = now + 1;
 			windows &= windows - 1;
 		}
 		/* A run's length can be some lines behind its header's place. */
@@ -373,7 +373,7 @@ static xbz_noinline bool xbz_emit_dense(struct xbz_emitter *e, const struct xbz_
 			return false;
 	}
 	/* What is behind the last line's window: three bytes of the page. */
-	if (line == XBZ_LINES - 1) {
+	if (next == XBZ_LINES) {
 		u64 runs = closed->map[XBZ_LINES] >> 61, heads = starts >> 63 | starts >> 62;
 
 		if (e->end - p < XBZ_LINE_SIZE)

@@ -42,8 +42,7 @@ typedef __u64 u64;
 #define xbz_le64_to_cpu(x) le64toh(x)
 #define xbz_cpu_to_le32(x) htole32(x)
 #define xbz_cpu_to_le64(x) htole64(x)
-/* The mask is for static analyzers, compilers know it. */
-#define xbz_ctz64(x) ((unsigned int)__builtin_ctzll(x) & 63)
+#define xbz_ctz64(x) ((unsigned int)__builtin_ctzll(x))
 
 /* Without the instruction the compilers call a function, which is slower. */
 static inline unsigned int xbz_weight64(u64 x)
