@@ -238,6 +238,7 @@ static void migrate(uint64_t manual)
 	struct guest g = guest_open(manual);
 	struct xbzrle_counters c;
 	unsigned int pass;
+	const unsigned int passes = 8;
 
 	assert_int_equal(session_slot(&g, 0, g.low, 0, LOW_PAGES), 0);
 	assert_int_equal(session_slot(&g, 1, g.data, DATA_FIRST, DATA_PAGES), 0);
@@ -246,7 +247,7 @@ static void migrate(uint64_t manual)
 	guest_start(&g);
 	sync_ok(&g);
 	xbzt_pass(g.s);
-	for (pass = 0; pass < 8; pass++) {
+	for (pass = 0; pass < passes; pass++) {
 		uint64_t fresh = 0;
 
 		/* However slow it is, it does write something. */
@@ -266,7 +267,8 @@ static void migrate(uint64_t manual)
 	/* Nothing runs any more, so nothing is dirty. */
 	assert_int_equal(sync_ok(&g), 0);
 	xbzt_counters(g.s, XBZRLE_ALL_QUEUES, &c);
-	assert_true(manual ? c.log_clears > 10 : !c.log_clears);
+	/* Each of these passes had something to clear; the others may have. */
+	assert_true(manual ? c.log_clears >= passes : !c.log_clears);
 	assert_true(c.log_dirty >= 80);
 	guest_close(&g);
 }
