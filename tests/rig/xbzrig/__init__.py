@@ -7,6 +7,7 @@ cache      artifacts kept outside the checkout, keyed by what went into them
 progress   long commands with a log and a sign of life
 debian     packages and source packages from the machine's own apt set-up
 kernels    the kernels that can be booted, by the name a user gives
+tree       the next Debian's compiler and libc
 umlkernel  the one kernel that is compiled here
 qemu       Debian's QEMU with our patches
 cpio       the initramfs of one boot

@@ -9,20 +9,31 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 from . import cache, progress
 from .common import RigError
+
+# The release after this machine's, whose backports have the newest kernels.
+NEXT = "trixie"
+# Debian's keys, also those of the next release.
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 # root's downloads into a directory that the _apt user cannot enter would each
 # bring a warning that they run unsandboxed; say at once that they may.
 QUIET_APT = ["-o", "APT::Sandbox::User=root"]
 
 
-def _output(*argv, env=None):
+def _environment(apt):
+    """For a command of apt: by the system's configuration, or a file's."""
+    return dict(os.environ, APT_CONFIG=str(apt)) if apt else None
+
+
+def _output(*argv, apt=None):
     """stdout of a query, empty if it fails or is not there to be asked."""
     try:
         return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False,
-                              stderr=subprocess.DEVNULL, env=env).stdout
+                              stderr=subprocess.DEVNULL, env=_environment(apt)).stdout
     except FileNotFoundError:
         return ""
 
@@ -47,36 +58,36 @@ def source_of(package):
     return tuple(row.split()[1:]) if row.startswith("installed ") else None
 
 
-def available(pattern):
+def available(pattern, apt=None):
     """Names of packages that apt knows and that match a regular expression."""
-    names = _output("apt-cache", "pkgnames").split()
+    names = _output("apt-cache", "pkgnames", apt=apt).split()
     return [name for name in names if re.fullmatch(pattern, name)]
 
 
-def candidate(package):
+def candidate(package, apt=None):
     """The version that apt would install, or None."""
-    match = re.search(r"Candidate: (\S+)", _output("apt-cache", "policy", package))
+    match = re.search(r"Candidate: (\S+)", _output("apt-cache", "policy", package, apt=apt))
     return match.group(1) if match and match.group(1) != "(none)" else None
 
 
-def depends(package, version, pattern):
+def depends(package, version, pattern, apt=None):
     """Those packages that a package depends on whose names match."""
-    shown = _output("apt-cache", "show", f"{package}={version}")
+    shown = _output("apt-cache", "show", f"{package}={version}", apt=apt)
     line = re.search(r"^Depends: (.*)", shown, re.M)
     names = re.findall(r"[^,|\s(]+(?=[^,|]*)", line[1]) if line else []
     return [name for name in dict.fromkeys(names) if re.fullmatch(pattern, name)]
 
 
-def download(package, version, directory, log):
+def download(package, version, directory, log, apt=None):
     """Fetch a binary package's .deb into directory; its path."""
     try:
         progress.run(f"downloading {package} {version}",
                      ["apt-get", "-q", *QUIET_APT, "download", f"{package}={version}"],
-                     log, cwd=directory)
+                     log, cwd=directory, env=_environment(apt))
     except RigError as error:
+        mend = (f"removing {apt.parent}" if apt else "`tests/rig/provision --update rig`")
         raise RigError(f"{error}\nrig: error: if the mirror no longer has that "
-                       "version, `tests/rig/provision --update rig` brings the "
-                       "package lists and the headers up to date") from error
+                       f"version, {mend} brings the package lists up to date") from error
     return next(directory.glob(f"{package}_*.deb"))
 
 
@@ -93,7 +104,7 @@ def download_source(package, version, directory, log, suite=None):
     own: the same mirrors and keys, other lists, and nothing of it outside the
     cache. suite names another Debian release than the machine's.
     """
-    env = _source_environment(suite)
+    env = _environment(_source_config(suite))
     fetch = ["apt-get", "-q", "source", "--download-only", "--only-source",
              f"{package}={version}"]
     title = f"downloading the source of {package} {version}"
@@ -108,12 +119,12 @@ def download_source(package, version, directory, log, suite=None):
 def newest_source(package, suite, log):
     """The version of a source package in another Debian release; the lists
     are fetched only if there are none yet."""
-    env = _source_environment(suite)
+    apt = _source_config(suite)
     query = ["apt-cache", "showsrc", "--only-source", package]
-    shown = _output(*query, env=env)
+    shown = _output(*query, apt=apt)
     if not shown:
-        _update_source_lists(env, log)
-        shown = _output(*query, env=env)
+        _update_source_lists(_environment(apt), log)
+        shown = _output(*query, apt=apt)
     versions = re.findall(r"^Version: (\S+)", shown, re.M)
     if not versions:
         raise RigError(f"the configured mirror has no source of {package} in {suite}")
@@ -125,21 +136,27 @@ def _update_source_lists(env, log):
                  ["apt-get", "-q", "update"], log, env=env)
 
 
-def _source_environment(suite):
-    return dict(os.environ, APT_CONFIG=str(_source_config(suite)))
+def _entries():
+    """source_entries() of this machine, which has to have some."""
+    stanzas, lines = source_entries()
+    if not stanzas and not lines:
+        raise RigError("no Debian mirror is configured in /etc/apt/sources.list or "
+                       "/etc/apt/sources.list.d; add one")
+    return stanzas, lines
 
 
 def _source_config(suite):
     """An apt configuration that has the system's Debian sources as deb-src."""
-    apt = cache.root() / (f"apt-{suite}" if suite else "apt")
+    if suite:
+        return _config(f"apt-{suite}", *other_suite(*_entries(), suite))
+    return _config("apt", *_entries())
+
+
+def _config(name, stanzas, lines, more=""):
+    """The file of an apt configuration in the cache that has these sources."""
+    apt = cache.root() / name
     for path in ("sources", "lists/partial"):
         (apt / path).mkdir(parents=True, exist_ok=True)
-    stanzas, lines = source_entries()
-    if suite:
-        stanzas, lines = other_suite(stanzas, lines, suite)
-    if not stanzas and not lines:
-        raise RigError("no Debian mirror is configured in /etc/apt/sources.list or "
-                       "/etc/apt/sources.list.d; add one")
     _write(apt / "sources/debian.sources", "\n\n".join(stanzas))
     _write(apt / "sources/debian.list", "\n".join(lines))
     _write(apt / "apt.conf", f"""\
@@ -148,7 +165,8 @@ Dir::Etc::sourcelist "/dev/null";
 Dir::Etc::sourceparts "{apt}/sources";
 Dir::State::Lists "{apt}/lists";
 Dir::Cache::pkgcache "";
-Dir::Cache::srcpkgcache "";""")
+Dir::Cache::srcpkgcache "";
+{more}""")
     return apt / "apt.conf"
 
 
@@ -164,6 +182,36 @@ def other_suite(stanzas, lines, suite):
     matches = [entry.match(line) for line in lines]
     return others, [match[1] + suite + match[3] for match in matches
                     if match and main.fullmatch(match[2])]
+
+
+def mirror(suite):
+    """A line of sources.list for another suite on the mirror that has this
+    machine's release."""
+    stanzas, lines = _entries()
+    for stanza in stanzas:
+        uri = re.search(r"^URIs:\s*(\S+)", stanza, re.M | re.I)
+        suites = re.search(r"^Suites:\s*(\S+)", stanza, re.M | re.I)
+        if uri and suites and "-" not in suites[1] and "/" not in suites[1]:
+            return f"deb [signed-by={KEYRING}] {uri[1]} {suite} main"
+    for line in lines:
+        entry = re.match(r"deb-src\s+(?:\[[^]]*\]\s+)?(\S+)\s+([^\s/-]+)\s", line)
+        if entry:
+            return f"deb [signed-by={KEYRING}] {entry[1]} {suite} main"
+    raise RigError("no mirror of Debian's own release is configured in /etc/apt")
+
+
+def backports():
+    """The file of an apt configuration that knows what is backported to the
+    next release, and nothing else; its lists are fetched if there are none or
+    if they are a week old."""
+    apt = _config(f"apt-{NEXT}-backports", [], [mirror(f"{NEXT}-backports")],
+                  'Dir::State::status "/dev/null";')
+    lists = list((apt.parent / "lists").glob("*_Packages*"))
+    if not lists or time.time() - apt.parent.joinpath("lists").stat().st_mtime > 7 * 86400:
+        progress.run(f"fetching the package list of {NEXT}-backports",
+                     ["apt-get", "-q", "update"], apt.parent / "log",
+                     env=_environment(apt), quiet=True)
+    return apt
 
 
 def _write(path, text):

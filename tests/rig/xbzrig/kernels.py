@@ -2,9 +2,11 @@
 """The kernels that can be booted, by the name a user gives.
 
 "6.1", "6.12": Debian's kernel of that series. If its headers are installed,
-that release it is; else apt's newest, and the headers go into the cache as
-the image does in any case. Neither is ever installed from here: headers of
-newer series depend on the image, which would want an initramfs made, and so on.
+that release it is; else apt's newest, or else that of the next Debian's backports,
+and the headers go into the cache as the image does in any case. Neither is ever
+installed from here: headers of newer series depend on the image, which would
+want an initramfs made, and so on. Modules for a backport are made with the next
+Debian's compiler and libc, see tree.
 
 "uml": User Mode Linux, compiled by umlkernel.
 """
@@ -14,10 +16,12 @@ import pathlib
 import re
 import shutil
 
-from . import cache, debian
+from . import cache, debian, tree
 from .common import RigError
 
 DEFAULT = "6.1"
+# In the version of what was backported to the next release.
+BACKPORT = "~bpo13"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Kernel:
     image: pathlib.Path
     modules: pathlib.Path | None    # lib/modules/RELEASE, None if all is built in
     kdir: pathlib.Path              # what a module's make -C takes
+    make: str = "make"              # the command that takes it, with arguments
     uml: bool = False
 
     def module_default(self, checkout):
@@ -48,13 +53,18 @@ def get(name):
 
 def _debian(series):
     release, version, installed = _release(series)
-    image = _image(release, version)
+    backport = BACKPORT in version
+    image = _image(release, version, backport)
     modules = [path for path in (image / "lib/modules" / release,
                                  image / "usr/lib/modules" / release) if path.is_dir()]
-    source = pathlib.Path("/usr/src") if installed else _headers(release, version)
-    return Kernel(name=series, release=release, image=image / f"boot/vmlinuz-{release}",
+    source = (pathlib.Path("/usr/src") if installed else
+              _headers(release, version, backport))
+    images = [path for path in (image / f"boot/vmlinuz-{release}",
+                                *(path / "vmlinuz" for path in modules)) if path.exists()]
+    return Kernel(name=series, release=release, image=images[0],
                   modules=modules[0] if modules else None,
-                  kdir=source / f"linux-headers-{release}")
+                  kdir=source / f"linux-headers-{release}",
+                  make=tree.make() if backport else "make")
 
 
 def _release(series):
@@ -74,6 +84,15 @@ def _release(series):
     if known:
         name, _ = newest(known)
         return name, debian.candidate(f"linux-image-{name}"), False
+    try:
+        apt = debian.backports()
+        known = [(package.removeprefix("linux-image-"), None) for package
+                 in debian.available(f"linux-image-{release}", apt)]
+    except RigError:
+        known = []
+    if known:
+        name, _ = newest(known)
+        return name, debian.candidate(f"linux-image-{name}", apt), False
     # Apt's lists can be gone (containers' images drop them), the cache be warm.
     kept = [tuple(path.name.split("_", 1)) for path in (cache.root() / "image").glob("*_*")
             if re.fullmatch(release, path.name.split("_", 1)[0])]
@@ -83,29 +102,32 @@ def _release(series):
                    "`apt-get update` may help, or one more apt source (security, backports)")
 
 
-def _image(release, version):
+def _unpack(work, package, version, depends, backport):
+    """Unpack a package and those of its dependencies whose names match."""
+    apt = debian.backports() if backport else None
+    for name in [package, *debian.depends(package, version, depends, apt)]:
+        # All of one source package, so of one version.
+        deb = debian.download(name, version, work, work / "log", apt)
+        debian.unpack(deb, work / "root", work / "log")
+        deb.unlink()
+
+
+def _image(release, version, backport):
     """The root of an unpacked image package."""
     def make(work):
-        log = work / "log"
-        deb = debian.download(f"linux-image-{release}", version, work, log)
-        debian.unpack(deb, work / "root", log)
-        deb.unlink()
+        _unpack(work, f"linux-image-{release}", version,
+                rf"linux-(base|binary|modules)-{re.escape(release)}", backport)
         shutil.rmtree(work / "root/usr/share", ignore_errors=True)
 
     return cache.obtain("image", f"{release}_{version}", make) / "root"
 
 
-def _headers(release, version):
+def _headers(release, version, backport):
     """The usr/src of unpacked headers, made to work where they are."""
     def make(work):
-        log = work / "log"
         package = f"linux-headers-{release}"
-        for name in [package, *debian.depends(
-                package, version, r"linux-headers-\S+-common|linux-kbuild-\S+")]:
-            # All of one source package, so of one version.
-            deb = debian.download(name, version, work, log)
-            debian.unpack(deb, work / "root", log)
-            deb.unlink()
+        _unpack(work, package, version, r"linux-headers-\S+-common|linux-kbuild-\S+",
+                backport)
         source = work / "root/usr/src"
         makefile = source / package / "Makefile"
         makefile.write_text(makefile.read_text().replace(

@@ -6,7 +6,7 @@ import re
 # Oopses, BUGs, WARNs, lockdep, RCU, sanitizers, hung tasks, leaks, panics. Not
 # the bare word WARNING: the code that picks CPU mitigations uses it in prose.
 FAULT = re.compile(
-    r"\bBUG: |kernel BUG at|\bWARNING: (CPU: \d|possible |suspicious |inconsistent |"
+    r"\bBUG: |kernel BUG at|\bWARNING: (CPU: \d|\S+:\d+ at |possible |suspicious |inconsistent |"
     r"bad unlock|lock held|held lock|Nested lock|kernel stack )|"
     r"Oops: |Oops\b.*\[#\d+\]|\bgeneral protection fault\b|"
     r"Kernel panic|Kernel mode (fault|signal)|"

@@ -40,7 +40,7 @@ def get():
     tree = cache.obtain("uml", name, _build)
     release = (tree / "include/config/kernel.release").read_text().strip()
     return Kernel(name="uml", release=release, image=tree / "linux", modules=None,
-                  kdir=tree, uml=True)
+                  kdir=tree, make="make ARCH=um", uml=True)
 
 
 def _build(work):
