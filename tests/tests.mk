@@ -2,32 +2,23 @@
 # The demo and the tests. Each target sets up all that it needs: packages from
 # the configured mirror, kernels and QEMUs from the cache.
 
-rig_kernel = kernel=$$($(rig)/kernel $(1)) && eval "$$kernel"
-kmodule := $(CURDIR)/scripts/kmodule
 out := $(CURDIR)/$(O)
 qemu_path = PKG_CONFIG_PATH=$(CURDIR)/$(O)/lib $(rig)/qemu-build \
 	--key lib/libxbzrle --key lib/include/xbzrle/xbzrle.h --key uapi
 
 # Modules, one build for each kernel that is booted.
 
-setups := $(addprefix setup-,build rig uml qemu unit bench lint)
+setups := $(addprefix setup-,build rig uml tree qemu unit bench lint)
 .PHONY: $(setups)
 $(setups): setup-%:
 	@$(rig)/provision $*
 
 .PHONY: rig-modules uml-modules qemu
-rig-modules: setup-build setup-rig
-	@$(call rig_kernel,$(KERNEL)) && \
-	scripts/kmodule "$$kdir" "$(O)/$$release" xbzrle.ko $(sources) W=1 && \
-	cd tests/fakevm && $(kmodule) "$$kdir" "$(out)/$$release/fakevm" \
-		xbz_fakevm.ko Kbuild *.[ch] W=1
+rig-modules: setup-build setup-rig $(if $(filter 7.%,$(KERNEL)),setup-tree)
+	@tests/modules $(KERNEL)
 
 uml-modules: setup-build setup-uml
-	@$(call rig_kernel,uml) && \
-	scripts/kmodule "$$kdir" $(O)/uml xbzrle.ko $(sources) tests/kunit tests/unit/vectors.h \
-		ARCH=um XBZ_KUNIT=1 && \
-	cd tests/fakevm && $(kmodule) "$$kdir" $(out)/uml/fakevm \
-		xbz_fakevm.ko Kbuild *.[ch] ARCH=um
+	@tests/modules uml
 
 # The patched QEMU; its path is printed last.
 qemu: setup-qemu lib
