@@ -142,7 +142,8 @@ def difference_found(r):
 
 
 # Several passes over all of the guest's memory, whatever the machine's speed.
-HOLD = ("--bandwidth", "16M", "--hold", "6passes", "--first-bandwidth", "2M")
+HOLD = ("--bandwidth", "16M", "--hold", "6passes", "--first-bandwidth", "2M",
+        "--time-limit", "150")
 
 MOVED = (completed, identical, to_stock)
 DEVICE = MOVED + (through_device, released)
