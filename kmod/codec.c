@@ -2,9 +2,9 @@
 /*
  * Which of the codec's variants runs, and when vector registers may be used.
  *
- * One page is one section of kernel_fpu_begin(): preemption is off for about a
- * microsecond. A section never faults: the codec's callers give it pages that
- * were copied from the guest before.
+ * One page is one section of kernel_fpu_begin(): preemption is off, in some
+ * kernels softirqs are, too, for about a microsecond. A section never faults:
+ * the codec's callers give it pages that were copied from the guest before.
  */
 #include "codec.h"
 
@@ -15,13 +15,28 @@
 #include <linux/module.h>
 #include <linux/static_call.h>
 #include <linux/string.h>
+#include <linux/sysfs.h>
 
 #ifdef XBZ_CODEC_X86
 #include "compat/simd.h"
 #endif
 
 static char *codec = "auto";
-module_param(codec, charp, 0444);
+
+static int xbz_codec_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%s\n", xbz_codec_name());
+}
+
+/* What was asked for is kept, and freed by the kernel; what is in use is read. */
+static const struct kernel_param_ops xbz_codec_ops = {
+	.set = param_set_charp,
+	.get = xbz_codec_get,
+	.free = param_free_charp,
+};
+
+module_param_cb(codec, &xbz_codec_ops, &codec, 0444);
+__MODULE_PARM_TYPE(codec, "charp");
 MODULE_PARM_DESC(codec,
 		 "encoder: auto (default), portable, avx2 or avx512; reads as the one in use");
 
@@ -185,7 +200,5 @@ int __init xbz_codec_init(void)
 	else if (ret)
 		pr_err("xbzrle: codec=%s: this processor cannot run it; codec=auto takes the best that it can\n",
 		       codec);
-	else
-		codec = (char *)xbz_chosen->name;
 	return ret;
 }

@@ -37,7 +37,7 @@ static inline bool xbz_saves_zmm(void)
 
 #endif /* CONFIG_UML */
 
-/* Whether zmm registers make this processor slower. Kernels since 6.12 know. */
+/* Whether zmm registers make this processor slower; 6.12 and older do not know. */
 static inline bool xbz_prefers_ymm(void)
 {
 #ifdef X86_FEATURE_PREFER_YMM

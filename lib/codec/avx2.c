@@ -5,7 +5,7 @@
  */
 #include "codec_priv.h"
 
-#ifdef __x86_64__
+#ifdef XBZ_CODEC_X86
 
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2,popcnt"))), apply_to = function)
@@ -143,7 +143,7 @@ static __always_inline void xbz_close(struct xbz_closed *closed, const struct xb
 static __always_inline unsigned int xbz_flatten(u16 *at, unsigned int count, u64 edges,
 						unsigned int base)
 {
-	return xbz_flatten_words(at, count, edges, base);
+	return xbz_flatten_words(at, count, __builtin_popcountll(edges), edges, base);
 }
 
 #define XBZ_WIDE 32
@@ -159,16 +159,23 @@ static __always_inline void xbz_copy_wide(u8 *to, const u8 *from)
 
 int xbz_encode_avx2(void *out, size_t cap, void *ref, const void *cur)
 {
-	return xbz_encode_variant(out, cap, ref, cur);
+	int ret = xbz_encode_variant(out, cap, ref, cur);
+
+	/* gcc adds it only where it optimizes for speed. */
+	__builtin_ia32_vzeroupper();
+	return ret;
 }
 
 int xbz_encode_zero_base_avx2(void *out, size_t cap, void *ref, const void *cur)
 {
-	return xbz_encode_zero_base_variant(out, cap, ref, cur);
+	int ret = xbz_encode_zero_base_variant(out, cap, ref, cur);
+
+	__builtin_ia32_vzeroupper();
+	return ret;
 }
 
 #ifdef __clang__
 #pragma clang attribute pop
 #endif
 
-#endif /* __x86_64__ */
+#endif /* XBZ_CODEC_X86 */

@@ -6,7 +6,7 @@
  */
 #include "codec_priv.h"
 
-#ifdef __x86_64__
+#ifdef XBZ_CODEC_X86
 
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx512vpopcntdq,bmi,bmi2,popcnt"))), apply_to = function)
@@ -388,16 +388,23 @@ static xbz_noinline bool xbz_emit_dense(struct xbz_emitter *e, const struct xbz_
 
 int xbz_encode_avx512(void *out, size_t cap, void *ref, const void *cur)
 {
-	return xbz_encode_variant(out, cap, ref, cur);
+	int ret = xbz_encode_variant(out, cap, ref, cur);
+
+	/* gcc adds it only where it optimizes for speed. */
+	__builtin_ia32_vzeroupper();
+	return ret;
 }
 
 int xbz_encode_zero_base_avx512(void *out, size_t cap, void *ref, const void *cur)
 {
-	return xbz_encode_zero_base_variant(out, cap, ref, cur);
+	int ret = xbz_encode_zero_base_variant(out, cap, ref, cur);
+
+	__builtin_ia32_vzeroupper();
+	return ret;
 }
 
 #ifdef __clang__
 #pragma clang attribute pop
 #endif
 
-#endif /* __x86_64__ */
+#endif /* XBZ_CODEC_X86 */

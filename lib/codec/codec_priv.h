@@ -56,7 +56,7 @@ struct xbz_closed {
 /**
  * struct xbz_emitter - where a payload stands
  * @p: its next byte
- * @limit: it is too long from here on
+ * @limit: it may end here, not behind
  * @end: nothing may be written from here on
  * @page: the snapshot
  * @map: its changes
@@ -118,13 +118,13 @@ static __always_inline u64 xbz_close_gaps(u64 before, u64 m, u64 after)
 }
 
 /*
- * A line's edges as numbers, four at a time whether there are so many or not:
+ * A line's @n edges as numbers, four at a time whether there are so many or not:
  * up to two runs in a line, most lines' share, are without a branch.
  */
-static __always_inline unsigned int xbz_flatten_words(u16 *at, unsigned int count, u64 edges,
-						      unsigned int base)
+static __always_inline unsigned int xbz_flatten_words(u16 *at, unsigned int count, unsigned int n,
+						      u64 edges, unsigned int base)
 {
-	unsigned int n = xbz_weight64(edges), i = 0, j;
+	unsigned int i = 0, j;
 
 	do {
 #pragma GCC unroll 4

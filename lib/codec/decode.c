@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The decoder. It trusts nothing in its input, and reads each byte of it once,
- * so that an input that changes meanwhile can do no more than a wrong one.
+ * The decoder. It trusts nothing in its input, and uses a length only as it was
+ * read when it was checked, so that an input that changes meanwhile can do no
+ * more than a wrong one.
  */
 #include "codec_priv.h"
 
@@ -12,14 +13,14 @@ static __always_inline const u8 *get_len(const u8 *p, const u8 *end, unsigned in
 
 	if (unlikely(p == end))
 		return NULL;
-	low = *p++;
+	low = xbz_load8_once(p++);
 	if (likely(low < 0x80)) {
 		*n = low;
 		return p;
 	}
 	if (unlikely(p == end))
 		return NULL;
-	high = *p++;
+	high = xbz_load8_once(p++);
 	if (unlikely(high >= 0x80))
 		return NULL;
 	*n = (low & 0x7f) | (high << 7);

@@ -44,17 +44,13 @@ typedef __u64 u64;
 #define xbz_cpu_to_le64(x) htole64(x)
 #define xbz_ctz64(x) ((unsigned int)__builtin_ctzll(x))
 
-/* Without the instruction the compilers call a function, which is slower. */
+/* Where the instruction may not be used, compilers call a slower function. */
 static inline unsigned int xbz_weight64(u64 x)
 {
-#ifdef __POPCNT__
-	return __builtin_popcountll(x);
-#else
 	x -= x >> 1 & 0x5555555555555555ULL;
 	x = (x & 0x3333333333333333ULL) + (x >> 2 & 0x3333333333333333ULL);
 	x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
 	return x * 0x0101010101010101ULL >> 56;
-#endif
 }
 
 #define xbz_noinline __attribute__((noinline))
@@ -96,6 +92,14 @@ static __always_inline u64 xbz_load64(const void *p)
 static __always_inline u64 xbz_load64_once(const void *p)
 {
 	u64 v = xbz_load64(p);
+
+	__asm__ __volatile__("" : "+r"(v));
+	return v;
+}
+
+static __always_inline unsigned int xbz_load8_once(const void *p)
+{
+	unsigned int v = *(const u8 *)p;
 
 	__asm__ __volatile__("" : "+r"(v));
 	return v;

@@ -85,7 +85,7 @@ static __always_inline void xbz_close(struct xbz_closed *closed, const struct xb
 static __always_inline unsigned int xbz_flatten(u16 *at, unsigned int count, u64 edges,
 						unsigned int base)
 {
-	return xbz_flatten_words(at, count, edges, base);
+	return xbz_flatten_words(at, count, xbz_weight64(edges), edges, base);
 }
 
 #define XBZ_WIDE 16

@@ -7,7 +7,7 @@
  *
  * Merging needs no look ahead here: a gap of 1 always, a gap of 2 once the run
  * is long. That leaves at most one long nzrun in a chain of gaps of 2, which
- * emit.c shows to be the least.
+ * emit.h shows to be the least.
  */
 #include "codec_priv.h"
 

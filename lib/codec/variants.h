@@ -13,7 +13,8 @@ typedef int xbz_encode_fn(void *out, size_t cap, void *ref, const void *cur);
 
 xbz_encode_fn xbz_encode_portable, xbz_encode_zero_base_portable;
 
-#ifdef __x86_64__
+/* __builtin_shufflevector() came with gcc 12; before, there is only portable. */
+#if defined(__x86_64__) && (defined(__clang__) || __GNUC__ >= 12)
 #define XBZ_CODEC_X86 1
 /* AVX2, BMI1, BMI2, POPCNT */
 xbz_encode_fn xbz_encode_avx2, xbz_encode_zero_base_avx2;

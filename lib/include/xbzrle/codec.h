@@ -43,7 +43,8 @@ enum { XBZ_SAME = 0, XBZ_RAW = -1, XBZ_ZERO = -2 };
 /**
  * xbz_encode() - make the delta that turns the cached copy into the page
  * @out: where the payload goes
- * @cap: bytes that may be written at @out; more than XBZ_DELTA_MAX are not used
+ * @cap: bytes that may be written at @out; a payload has at most XBZ_DELTA_MAX,
+ *	 but what is behind it may be written to as well
  * @ref: the cached copy, XBZ_PAGE_SIZE bytes; becomes the new one
  * @cur: the page, XBZ_PAGE_SIZE bytes; somebody may be writing to it
  *
@@ -53,7 +54,7 @@ enum { XBZ_SAME = 0, XBZ_RAW = -1, XBZ_ZERO = -2 };
  * payload, up to @cap, are undefined. The buffers must not overlap; no
  * alignment is needed. The payload has the least length the grammar allows.
  *
- * Context: does not sleep, takes no lock, uses about 1.5 KiB of stack. In the
+ * Context: does not sleep, takes no lock, uses up to 2.3 KiB of stack. In the
  * kernel: where vector registers may be used the fastest variant runs, with
  * preemption off for the length of the call, elsewhere the portable one.
  *
@@ -69,8 +70,8 @@ int xbz_encode(void *out, size_t cap, void *ref, const void *cur);
 /**
  * xbz_encode_zero_base() - make the delta that turns a zero page into the page
  * @out: where the payload goes
- * @cap: bytes that may be written at @out; more than XBZ_ZERO_BASE_MAX are not
- *	 used
+ * @cap: bytes that may be written at @out; a payload has at most
+ *	 XBZ_ZERO_BASE_MAX, but what is behind it may be written to as well
  * @ref_or_null: XBZ_PAGE_SIZE bytes that receive the snapshot; @cur itself, if
  *		 nobody writes to it meanwhile; or NULL
  * @cur: the page, XBZ_PAGE_SIZE bytes; somebody may be writing to it
