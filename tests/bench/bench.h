@@ -142,7 +142,8 @@ void decode_add(struct contender *c, struct decode_set *set, const struct stream
 size_t decode_pages(const struct decode_set *set);
 
 /* timing.c */
-enum place { PLACE_DRAM, PLACE_L2 };
+/* PLACE_DRAM_WALL: the same by the wall's clock, as User Mode Linux has no finer. */
+enum place { PLACE_DRAM, PLACE_DRAM_WALL, PLACE_L2 };
 
 /**
  * time_pass() - run a contender over pages, in groups

@@ -240,7 +240,7 @@ static void run(struct bench *b)
 	/* The first round is for page faults and for what the CPU learns. */
 	for (round = 0; round <= b->rounds; round++) {
 		for (i = 0; i < b->nr; i++) {
-			u64 ns = time_pass(&b->contender[i], b->set.nr, PLACE_DRAM, 0);
+			u64 ns = time_pass(&b->contender[i], b->set.nr, PLACE_DRAM_WALL, 0);
 
 			if (round)
 				b->ns[i][round - 1] = ns;

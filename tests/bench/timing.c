@@ -5,9 +5,10 @@
  *
  * A machine that does something else meanwhile takes the processor away now and
  * then. From DRAM a pass is long, and costs of the switch do not matter: the
- * clock is the thread's own. In the L2 cache a group is short and would not be
- * in it any more: the clock is the wall's, which costs less to read, and a group
- * that was interrupted is done once more.
+ * clock is the thread's own, where the kernel does not count that in ticks. In
+ * the L2 cache a group is short and would not be in it any more: the clock is
+ * the wall's, which costs less to read, and a group that was interrupted is done
+ * once more.
  */
 #define _GNU_SOURCE
 #include "bench.h"
@@ -77,7 +78,7 @@ static u64 time_group(const struct contender *c, size_t first, size_t nr, enum p
 	u64 begin;
 
 	c->restore(c->state, first, nr);
-	c->touch(c->state, first, nr, place == PLACE_DRAM ? visit_flush : visit_read);
+	c->touch(c->state, first, nr, place == PLACE_L2 ? visit_read : visit_flush);
 	_mm_mfence();
 	begin = now(place);
 	c->run(c->state, first, nr);
@@ -93,7 +94,7 @@ u64 time_pass(const struct contender *c, size_t nr, enum place place, size_t gro
 
 	if (c->prepare)
 		c->prepare(c->state);
-	if (place == PLACE_DRAM)
+	if (place != PLACE_L2)
 		return time_group(c, 0, nr, place);
 	for (first = 0; first < nr; first += n) {
 		n = nr - first < group ? nr - first : group;
