@@ -120,7 +120,6 @@ static __always_inline void xbz_close(struct xbz_closed *closed, const struct xb
 	u64 lines = 0;
 
 	closed->map[0] = 0;
-	closed->dense = false;
 	for (half = 0; half < XBZ_LINES / HALF_LINES; half++) {
 		const u8 *map = (const u8 *)&diff->map[1 + half * HALF_LINES];
 		v4du m = load(map), before = load(map - 8), after = load(map + 8);
@@ -153,7 +152,9 @@ static __always_inline void xbz_copy_wide(u8 *to, const u8 *from)
 	store(to, load(from));
 }
 
-#define xbz_emit_dense(e, closed) false
+#include "edges.h"
+
+#define xbz_cut xbz_cut_edges
 
 #include "emit.h"
 

@@ -42,9 +42,9 @@ struct xbz_diff {
  * @map: as in struct xbz_diff, with a line of none before the first
  * @lines: bit i: line i has an edge, a byte whose state differs from that of
  *	   the byte before it
- * @windows: for xbz_emit_dense(), where there is one: bit i: line i, or the
- *	     last three bytes of the line before it, has a bit
- * @dense: whether xbz_emit_dense() is the quicker way
+ * @windows: bit i: line i, or the last three bytes of the line before it, has
+ *	     a bit; for those who work by lines
+ * @dense: whether that is the quicker way
  */
 struct xbz_closed {
 	u64 map[1 + XBZ_LINES];

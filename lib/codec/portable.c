@@ -66,7 +66,6 @@ static __always_inline void xbz_close(struct xbz_closed *closed, const struct xb
 
 	closed->map[0] = 0;
 	closed->lines = 0;
-	closed->dense = false;
 	for (stop = XBZ_GROUP_LINES; stop <= XBZ_LINES; stop += XBZ_GROUP_LINES) {
 		if (groups >> line / XBZ_GROUP_LINES & 1) {
 			for (; line < stop; line++) {
@@ -98,7 +97,9 @@ static __always_inline void xbz_copy_wide(u8 *to, const u8 *from)
 	xbz_store64(to + 8, second);
 }
 
-#define xbz_emit_dense(e, closed) false
+#include "edges.h"
+
+#define xbz_cut xbz_cut_edges
 
 #include "emit.h"
 

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The dense way: a line at a time, whatever number of runs it has.
+ *
+ * Runs are three bytes apart or more once the short gaps are closed, so there
+ * is room for a run's header among the unchanged bytes before it. The header's
+ * bytes are put there, and then header and run bytes of the whole line are moved
+ * together by one instruction. The lengths are the distances between edges, in
+ * the order in which the headers need them; they are made first, for as many
+ * lines as there is room for.
+ *
+ * Only without runs of 128 bytes and more, which have a header of their own;
+ * a zrun may have any length, and then uses the third free byte.
+ */
+#ifndef XBZ_CODEC_AVX512_DENSE_H
+#define XBZ_CODEC_AVX512_DENSE_H
+
+#include "avx512_vec.h"
+
+#define DIST_FULL 256
+/* More than the edges of a line and what is stored and loaded behind them. */
+#define DIST_MAX (DIST_FULL + 2 * XBZ_LINE_SIZE)
+
+/**
+ * struct dense - how far the dense way is
+ * @dist: lengths of zruns and nzruns by turns
+ * @made: how many
+ * @edge: the last edge that @dist goes to
+ * @lines: lines whose edges are not yet in @dist
+ * @longs: lines whose first zrun has two bytes
+ */
+struct dense {
+	u8 dist[DIST_MAX];
+	unsigned int made;
+	unsigned int edge;
+	u64 lines;
+	u64 longs;
+};
+
+static __always_inline v64qi permute(v64qi v, v64qi numbers)
+{
+	v64qi ret;
+
+	__asm__("vpermb %2, %1, %0" : "=v"(ret) : "v"(numbers), "v"(v));
+	return ret;
+}
+
+static __always_inline void make_distances(struct dense *d, const struct xbz_closed *closed)
+{
+	unsigned int made = d->made, edge = d->edge;
+	const v64qi next = numbers() + 1;
+	u64 lines = d->lines;
+
+	while (lines && made < DIST_FULL) {
+		unsigned int line = xbz_ctz64(lines);
+		u64 edges = xbz_edges(closed, line);
+		unsigned int first = line * XBZ_LINE_SIZE + xbz_ctz64(edges) - edge;
+		unsigned int high = first >> 7, two = high != 0;
+		v64qi set = compress(numbers(), edges);
+		v64qi dist = permute(set, next) - set;
+
+		lines &= lines - 1;
+		d->dist[made] = (first & 0x7f) | two << 7;
+		d->dist[made + 1] = high;
+		made += 1 + two;
+		d->longs |= (u64)two << line;
+		*(v32qu_u *)&d->dist[made] = low_half(dist);
+		made += __builtin_popcountll(edges) - 1;
+		edge = line * XBZ_LINE_SIZE + 63 - __builtin_clzll(edges);
+	}
+	if (!lines && d->lines && closed->map[XBZ_LINES] >> 63)
+		d->dist[made++] = XBZ_PAGE_SIZE - edge;
+	d->made = made;
+	d->edge = edge;
+	d->lines = lines;
+}
+
+/*
+ * Writes the bytes of page from three before @line to three before its end:
+ * those of runs, and the headers whose place is there. Returns where they end.
+ */
+static __always_inline u8 *put_line(u8 *p, const u8 *line, u64 heads, u64 runs, const u8 *dist)
+{
+	unsigned int n = __builtin_popcountll(heads | runs);
+	v64qi v;
+
+	/* A byte that is masked is not read: the page may begin behind it. */
+	__asm__("vmovdqu8 %2, %0%{%1%}%{z%}" : "=v"(v) :
+		"Yk"(runs), "m"(*(const u8 (*)[64])(line - 3)));
+	v = __builtin_ia32_expandqi512_mask((v64qi)load(dist), v, heads);
+	v = compress(v, heads | runs);
+	/* Half a line if it will do, as wide stores are slower. */
+	*(v32qu_u *)p = low_half(v);
+	if (unlikely(n > 32))
+		store(p, (v8du)v);
+	return p + n;
+}
+
+static xbz_noinline bool emit_dense(struct xbz_emitter *e, const struct xbz_closed *closed)
+{
+	u64 windows = closed->windows, starts = 0;
+	struct dense d xbz_uninitialized;
+	unsigned int next = 0;	/* behind the line that starts is of */
+	u8 *p = e->p;
+
+	d.made = 0;
+	d.edge = 0;
+	d.longs = 0;
+	d.lines = closed->lines;
+	for (;;) {
+		unsigned int used = 0;
+
+		make_distances(&d, closed);
+		while (windows) {
+			unsigned int now = xbz_ctz64(windows);
+			const u64 *m = &closed->map[1 + now];
+			u64 before = now == next ? starts : 0;
+			u64 here = m[0] & ~(m[0] << 1 | m[-1] >> 63);
+			u64 heads = (here << 1 | before >> 63) | (here << 2 | before >> 62) |
+				    (here & -here & -(d.longs >> now & 1));
+
+			/* It is not known yet what belongs here. */
+			if (d.lines >> now & 1 || used + __builtin_popcountll(heads) > d.made)
+				break;
+			if (e->end - p < XBZ_LINE_SIZE)
+				return false;
+			p = put_line(p, e->page + now * XBZ_LINE_SIZE, heads,
+				     m[0] << 3 | m[-1] >> 61, d.dist + used);
+			used += __builtin_popcountll(heads);
+			starts = here;
+			next = now + 1;
+			windows &= windows - 1;
+		}
+		/* A run's length can be some lines behind its header's place. */
+		d.made -= used;
+		memmove(d.dist, d.dist + used, XBZ_LINE_SIZE);
+		if (!windows)
+			break;
+		if (!d.lines)
+			return false;
+	}
+	/* What is behind the last line's window: three bytes of the page. */
+	if (next == XBZ_LINES) {
+		u64 runs = closed->map[XBZ_LINES] >> 61, heads = starts >> 63 | starts >> 62;
+
+		if (e->end - p < XBZ_LINE_SIZE)
+			return false;
+		p = put_line(p, e->page + XBZ_PAGE_SIZE, heads, runs, d.dist);
+	}
+	e->p = p;
+	return true;
+}
+
+#endif /* XBZ_CODEC_AVX512_DENSE_H */

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The sparse way: from bits to numbers, then 32 runs at a time.
+ *
+ * Up to four runs of each of eight lines are found at once, however many there
+ * are. Where the records of 32 runs begin is a prefix sum, so that no run waits
+ * for the one before it, and all that is left to do for one is to store its
+ * header and its bytes.
+ */
+#ifndef XBZ_CODEC_AVX512_SPARSE_H
+#define XBZ_CODEC_AVX512_SPARSE_H
+
+#include "avx512_vec.h"
+#include "runs.h"
+
+/* Runs that are written together. */
+#define LANES 32
+/* When those that are found are written. */
+#define RUNS_FULL 64
+/* More than eight lines' runs, and what is stored behind the last of them. */
+#define RUNS_MAX (RUNS_FULL + XBZ_GROUP_LINES * 16 + LANES)
+/* Less is not worth the preparations. */
+#define RUNS_FEW 6
+/* Bytes that are copied of each, at once. */
+#define WIDE 32
+#define NARROW 8
+
+/**
+ * struct runs - runs that are not written yet
+ * @start: first bytes
+ * @stop: the first byte behind each, after the end of the run that was written
+ *	  last
+ * @starts: how many of @start there are
+ * @stops: and of @stop; one less while a run is open
+ */
+struct runs {
+	u16 start[RUNS_MAX];
+	u16 stop[1 + RUNS_MAX];
+	unsigned int starts;
+	unsigned int stops;
+};
+
+/* The lowest bit's number in each word, from @base on. */
+static __always_inline v8du lowest(v8du bits, v8du base)
+{
+	return base + weights((bits & -bits) - 1);
+}
+
+static __always_inline unsigned int put_lowest(u16 *at, v8du bits, v8du base)
+{
+	const v8du zero = { 0 };
+	u8 some = differ_words(bits, zero);
+
+	store_small(at, compress_words(lowest(bits, base), some));
+	return __builtin_popcount(some);
+}
+
+/* The numbers of up to four bits in each word, in order. */
+static __always_inline unsigned int put_four(u16 *at, v8du bits, v8du base)
+{
+	const v8du zero = { 0 };
+	v8du all = lowest(bits, base);
+	u32 some = __builtin_ia32_pdep_si(differ_words(bits, zero), 0x11111111);
+	v32hi found;
+
+	bits &= bits - 1;
+	all |= lowest(bits, base) << 16;
+	some |= __builtin_ia32_pdep_si(differ_words(bits, zero), 0x22222222);
+	bits &= bits - 1;
+	all |= lowest(bits, base) << 32;
+	some |= __builtin_ia32_pdep_si(differ_words(bits, zero), 0x44444444);
+	bits &= bits - 1;
+	all |= lowest(bits, base) << 48;
+	some |= __builtin_ia32_pdep_si(differ_words(bits, zero), 0x88888888);
+	found = __builtin_ia32_compresshi512_mask((v32hi)all, (v32hi)zero, some);
+	*(v32hi_u *)at = found;
+	return __builtin_popcount(some);
+}
+
+/* The numbers of a word's bits, sixteen at most. */
+static __always_inline unsigned int put_all(u16 *at, u64 bits, unsigned int base)
+{
+	put_numbers(at, compress(numbers(), bits), base);
+	return __builtin_popcountll(bits);
+}
+
+static __always_inline v32hu load_numbers(const u16 *at)
+{
+	return (v32hu)*(const v32hi_u *)at;
+}
+
+static __always_inline u32 above(v32hu a, u16 b)
+{
+	return __builtin_ia32_ucmpw512_mask((v32hi)a, (v32hi)((v32hu){ 0 } + b), 6, ~0U);
+}
+
+/* Sums from the first lane on. */
+static __always_inline v32hu prefix_sums(v32hu v)
+{
+	const v32hu zero = { 0 };
+
+	v += __builtin_shufflevector(zero, v, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+				     44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58,
+				     59, 60, 61, 62);
+	v += __builtin_shufflevector(zero, v, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42,
+				     43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57,
+				     58, 59, 60, 61);
+	v += __builtin_shufflevector(zero, v, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+				     41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55,
+				     56, 57, 58, 59);
+	v += __builtin_shufflevector(zero, v, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36,
+				     37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51,
+				     52, 53, 54, 55);
+	v += __builtin_shufflevector(zero, v, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
+				     29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+				     44, 45, 46, 47);
+	return v;
+}
+
+static __always_inline void copy_wide(u8 *to, const u8 *from)
+{
+	*(v32qu_u *)to = *(const v32qu_u *)from;
+}
+
+/*
+ * Up to 32 runs, of which @start and @stop are the first; @stop[-1] is where
+ * the run before them ended. Returns how many it has written: fewer where one
+ * is so long that it needs a look, or where the end is near.
+ */
+static __always_inline unsigned int put_together(struct xbz_emitter *e, const u16 *start,
+						 const u16 *stop, unsigned int count)
+{
+	v32hu first = load_numbers(start);
+	v32hu z = first - load_numbers(stop - 1), n = load_numbers(stop) - first;
+	v32hu two = (z + (0x8000 - XBZ_LEN_TWO)) >> 15;
+	v32hu len = n + two + 2;
+	v32hu sums = prefix_sums(len);
+	/* Behind z's low bits are its high ones, or the nzrun's length. */
+	v32hu low = (z & 0x7f) | two << 7 | ((n & (two - 1)) | z >> 7) * 256;
+	u16 at[LANES] xbz_uninitialized;
+	u16 bytes[LANES] xbz_uninitialized;
+	u32 heads[LANES] xbz_uninitialized;
+	u32 slow = above(n, WIDE) | above(first, XBZ_PAGE_SIZE - WIDE);
+	u32 wide = above(n, NARROW) | above(first, XBZ_PAGE_SIZE - NARROW);
+	u64 longs = above(n, XBZ_LEN_TWO - 1);
+	const u8 *page = e->page;
+	unsigned int total, i;
+	u8 *p = e->p;
+
+	count = __builtin_ctzll(longs | 1ULL << (count < LANES ? count : LANES));
+	if (!count)
+		return 0;
+	*(v32hi_u *)at = (v32hi)(sums - len);
+	*(v32hi_u *)bytes = (v32hi)(sums - n);
+	*(v32hi_u *)heads = (v32hi)__builtin_shufflevector(low, n, 0, 32, 1, 33, 2, 34, 3, 35, 4,
+		36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46,
+		15, 47);
+	*(v32hi_u *)(heads + 16) = (v32hi)__builtin_shufflevector(low, n, 16, 48, 17, 49, 18, 50,
+		19, 51, 20, 52, 21, 53, 22, 54, 23, 55, 24, 56, 25, 57, 26, 58, 27, 59, 28, 60,
+		29, 61, 30, 62, 31, 63);
+	total = bytes[count - 1] + stop[count - 1] - start[count - 1];
+	if (unlikely(e->end - p < (long)total + WIDE))
+		return 0;
+	if (!(wide & ((1ULL << count) - 1))) {
+		for (i = 0; i < count; i++) {
+			xbz_store32_le(p + at[i], heads[i]);
+			xbz_store64(p + bytes[i], xbz_load64(page + start[i]));
+		}
+	} else {
+		for (i = 0; i < count; i++) {
+			xbz_store32_le(p + at[i], heads[i]);
+			if (likely(!(slow >> i & 1)))
+				copy_wide(p + bytes[i], page + start[i]);
+			else
+				memcpy(p + bytes[i], page + start[i], stop[i] - start[i]);
+		}
+	}
+	e->p = p + total;
+	e->pos = stop[count - 1];
+	return count;
+}
+
+/* Runs one by one. */
+static __always_inline bool put_few(struct xbz_emitter *e, const u16 *starts, const u16 *stops,
+				    unsigned int count)
+{
+	/* In registers: what is in memory is forwarded, and that is slow. */
+	const u8 *page = e->page;
+	unsigned int pos = e->pos, i;
+	u8 *p = e->p, *end = e->end;
+
+	for (i = 0; i < count; i++) {
+		unsigned int start = starts[i], stop = stops[i];
+		unsigned int z = start - pos, n = stop - start;
+		unsigned int high = z >> 7, two = high != 0;
+
+		if (likely(n <= WIDE && start <= XBZ_PAGE_SIZE - WIDE && end - p >= 4 + WIDE)) {
+			xbz_store32_le(p, (z & 0x7f) | two << 7 | high << 8 | n << (8 + 8 * two));
+			copy_wide(p + 2 + two, page + start);
+			p += 2 + two + n;
+			pos = stop;
+			continue;
+		}
+		e->p = p;
+		e->pos = pos;
+		if (!xbz_put_closed(e, start, stop))
+			return false;
+		p = e->p;
+		pos = stop;
+	}
+	e->p = p;
+	e->pos = pos;
+	return true;
+}
+
+static bool put_runs(struct xbz_emitter *e, struct runs *r)
+{
+	unsigned int count = r->stops, i = 0, n;
+
+	while (i < count) {
+		n = 0;
+		if (count - i >= RUNS_FEW)
+			n = put_together(e, r->start + i, r->stop + 1 + i, count - i);
+		if (!n) {
+			n = count - i < RUNS_FEW ? count - i : 1;
+			if (!put_few(e, r->start + i, r->stop + 1 + i, n))
+				return false;
+		}
+		i += n;
+	}
+	/* The open one. */
+	if (r->starts > count)
+		r->start[0] = r->start[count];
+	r->starts -= count;
+	r->stop[0] = e->pos;
+	r->stops = 0;
+	return true;
+}
+
+/**
+ * struct lines - the lines in which runs begin or end
+ * @starts: first bytes of runs in one of them
+ * @stops: first bytes behind runs
+ * @at: the line's first byte
+ * @nr: how many lines
+ */
+struct lines {
+	u64 starts[XBZ_LINES + XBZ_GROUP_LINES];
+	u64 stops[XBZ_LINES + XBZ_GROUP_LINES];
+	u16 at[XBZ_LINES + XBZ_GROUP_LINES];
+	unsigned int nr;
+};
+
+static __always_inline void gather_lines(struct lines *l, const struct xbz_closed *closed)
+{
+	const v8du offsets = { 0, 64, 128, 192, 256, 320, 384, 448 };
+	const v8du zero = { 0 };
+	unsigned int group, nr = 0;
+	v8du carry = zero;
+
+	for (group = 0; group < XBZ_GROUPS; group++) {
+		v8du c = load((const u8 *)&closed->map[1 + group * XBZ_GROUP_LINES]);
+		v8du last = __builtin_shufflevector(carry, c, 7, 8, 9, 10, 11, 12, 13, 14);
+		v8du moved = funnel_left(c, last, 1);
+		u8 some = differ_words(c, moved);
+
+		carry = c;
+		store((u8 *)&l->starts[nr], compress_words(c & ~moved, some));
+		store((u8 *)&l->stops[nr], compress_words(moved & ~c, some));
+		store_small(&l->at[nr], compress_words(offsets + group * XBZ_GROUP_SIZE, some));
+		nr += __builtin_popcount(some);
+	}
+	store((u8 *)&l->starts[nr], zero);
+	store((u8 *)&l->stops[nr], zero);
+	l->nr = nr;
+}
+
+static xbz_noinline bool cut_sparse(struct xbz_emitter *e, const struct xbz_closed *closed)
+{
+	struct lines l xbz_uninitialized;
+	struct runs r xbz_uninitialized;
+	unsigned int i, line;
+
+	gather_lines(&l, closed);
+	r.starts = 0;
+	r.stops = 0;
+	r.stop[0] = 0;
+	for (i = 0; i < l.nr; i += XBZ_GROUP_LINES) {
+		v8du starts = load((const u8 *)&l.starts[i]);
+		v8du stops = load((const u8 *)&l.stops[i]);
+		v8du base = load_small(&l.at[i]);
+
+		if (!any((starts & (starts - 1)) | (stops & (stops - 1)))) {
+			r.starts += put_lowest(r.start + r.starts, starts, base);
+			r.stops += put_lowest(r.stop + 1 + r.stops, stops, base);
+		} else if (likely(!above_words(weights(starts), 4) &&
+				  !above_words(weights(stops), 4))) {
+			r.starts += put_four(r.start + r.starts, starts, base);
+			r.stops += put_four(r.stop + 1 + r.stops, stops, base);
+		} else {
+			for (line = i; line < i + XBZ_GROUP_LINES && line < l.nr; line++) {
+				r.starts += put_all(r.start + r.starts, l.starts[line],
+						    l.at[line]);
+				r.stops += put_all(r.stop + 1 + r.stops, l.stops[line],
+						   l.at[line]);
+			}
+		}
+		if (unlikely(r.stops >= RUNS_FULL) && !put_runs(e, &r))
+			return false;
+	}
+	if (r.starts > r.stops)
+		r.stop[1 + r.stops++] = XBZ_PAGE_SIZE;
+	return put_runs(e, &r);
+}
+
+#endif /* XBZ_CODEC_AVX512_SPARSE_H */
