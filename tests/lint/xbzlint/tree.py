@@ -26,6 +26,7 @@ class Tree:
     root: pathlib.Path
     out: pathlib.Path               # for whatever is built
     kdir_given: pathlib.Path | None = None
+    marks: pathlib.Path | None = None   # what was found clean; in out if not given
 
     def files(self, *suffixes, under=("",)):
         """Paths, relative to the root, of files with such a name."""
@@ -52,8 +53,13 @@ class Tree:
         """The file that is there if what these parts are of (contents, versions,
         arguments) was found to be clean before. For checkers that look at nothing
         else; those that build have make to remember."""
-        path = self.out / "clean" / cache.key(*map(str, parts))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        return self.clean_dir() / cache.key(*map(str, parts))
+
+    def clean_dir(self):
+        """Where these files are. Names are hashes of all that was looked at, so
+        checkouts share them."""
+        path = self.marks or self.out / "clean"
+        path.mkdir(parents=True, exist_ok=True)
         return path
 
     def kdir(self):
