@@ -265,6 +265,102 @@ int xbz_session_cache_resize(struct xbz_session *s, uint64_t cache_bytes);
 int xbz_session_counters(struct xbz_session *s, uint32_t queue,
 			 struct xbzrle_counters *counters);
 
+/**
+ * struct xbz_workers_config - how a session's workers work
+ * @size: sizeof(struct xbz_workers_config)
+ * @flags: zero
+ * @batch_bytes: bytes after which a batch ends (by less than a record); 0 for
+ *	64 KiB
+ * @batch_pages: dirty pages to look at for a batch; 0 for 2048
+ * @cpus: processors to run on: worker q on @cpus[q modulo @nr_cpus]
+ * @nr_cpus: how many; 0 to leave it to the scheduler
+ * @reserved: zero
+ */
+struct xbz_workers_config {
+	uint32_t size;
+	uint32_t flags;
+	uint64_t batch_bytes;
+	uint32_t batch_pages;
+	uint32_t nr_cpus;
+	const uint32_t *cpus;
+	uint64_t reserved;
+};
+
+struct xbz_workers;
+
+/**
+ * xbz_workers_start() - start threads that encode ahead, one for each queue
+ * @out: set to the workers, paused
+ * @s: a session that is set up; from here to xbz_workers_stop() nobody else may
+ *	call its encode and release, and it must not be closed
+ * @cfg: how they work
+ *
+ * A session of one queue gets no thread: whoever calls xbz_workers_next() does
+ * the encoding. The threads block all signals.
+ *
+ * Return: 0, -EINVAL, -ENOTCONN before the session's setup, or an error of
+ * pthread_create(3).
+ */
+int xbz_workers_start(struct xbz_workers **out, struct xbz_session *s,
+		      const struct xbz_workers_config *cfg);
+
+/**
+ * xbz_workers_stop() - end the threads
+ * @w: the workers, or NULL; nobody else may use them meanwhile
+ *
+ * Batches that were made and not taken are lost, and their pages are not dirty
+ * any more: unless the migration ends here, xbz_workers_pause() and
+ * xbz_workers_next() until it returns 0 come first.
+ */
+void xbz_workers_stop(struct xbz_workers *w);
+
+/**
+ * xbz_workers_pause() - let nobody encode, until xbz_workers_resume()
+ * @w: the workers
+ *
+ * Returns when none encodes any more, within about a batch's time. Batches that
+ * were made stay, and can be taken.
+ */
+void xbz_workers_pause(struct xbz_workers *w);
+
+/**
+ * xbz_workers_resume() - let all encode, and look for dirty pages again
+ * @w: the workers, paused or not
+ * @flags: XBZRLE_ENCODE_*, for batches that begin from now on
+ *
+ * To be called after a sync, and whenever bits were set in a bitmap that are
+ * not to wait for the next one.
+ */
+void xbz_workers_resume(struct xbz_workers *w, uint32_t flags);
+
+/**
+ * xbz_workers_next() - take a batch of whichever queue has one
+ * @w: the workers
+ * @queue: set to the queue
+ * @batch: receives the batch; its status is of no further interest, but for
+ *	XBZRLE_STATUS_FAULT and _LOG
+ *
+ * Waits while a queue may still come to have one. A queue's batches come in the
+ * order in which they have to be sent; between queues there is no order. One
+ * thread at a time may call this.
+ *
+ * Return: 1, or 0 if all queues are paused or found nothing dirty, or -EAGAIN
+ * if nothing comes until something is released, or an error of
+ * xbz_session_encode(), once, of @queue, which makes no more batches.
+ */
+int xbz_workers_next(struct xbz_workers *w, unsigned int *queue,
+		     struct xbz_batch *batch);
+
+/**
+ * xbz_workers_release() - give ring space back
+ * @w: the workers
+ * @queue: the queue
+ * @end: as for xbz_session_release()
+ *
+ * Return: as xbz_session_release().
+ */
+int xbz_workers_release(struct xbz_workers *w, unsigned int queue, uint64_t end);
+
 #ifdef __cplusplus
 }
 #endif

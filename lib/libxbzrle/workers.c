@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Threads that encode ahead, one for each queue, and the one consumer that takes
+ * their batches. What a queue does is queue.c's; here is who waits for whom:
+ *
+ *   a worker     for a sync to end (paused), for the consumer (its ring or its
+ *                list of batches is full), or for dirty pages (idle)
+ *   the consumer for any worker's batch, unless all of them are idle or paused
+ *   who pauses   for running calls of ENCODE to end
+ *
+ * There is one lock. It is taken a few times for each batch and never held while
+ * encoding; nobody is woken who does not sleep.
+ */
+#include "session.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+/*
+ * Batches that a queue may be ahead by. Their bytes are bound by the ring, but
+ * one of unchanged pages has none.
+ */
+#define AHEAD 64
+
+#define DEFAULT_BATCH_BYTES (64 << 10)
+#define DEFAULT_BATCH_PAGES 2048
+
+enum worker_state {
+	WORKER_READY,		/* has something to do, as far as is known */
+	WORKER_ENCODING,	/* without the lock */
+	WORKER_IDLE,		/* found nothing dirty */
+	WORKER_FULL,		/* waits until something is released */
+	WORKER_FAILED,
+};
+
+/**
+ * struct worker - a queue's thread and what it has made
+ * @w: all of them
+ * @queue: its queue
+ * @thread: the thread
+ * @wake: on which it sleeps
+ * @sleeps: whether it does
+ * @state: what it is at
+ * @again: it was resumed while it encoded: what it finds idle may be old
+ * @error: why it failed; the consumer is told once
+ * @batch: batches that are not taken
+ * @head: number of the next one to take
+ * @tail: number of the next one to make
+ */
+struct worker {
+	struct xbz_workers *w;
+	unsigned int queue;
+	pthread_t thread;
+	pthread_cond_t wake;
+	bool sleeps;
+	enum worker_state state;
+	bool again;
+	int error;
+	struct xbz_batch batch[AHEAD];
+	unsigned int head;
+	unsigned int tail;
+};
+
+/**
+ * struct xbz_workers - the threads of a session
+ * @s: the session
+ * @batch_bytes: where to end a batch
+ * @batch_pages: the same in pages
+ * @lock: protects what follows, and the workers
+ * @changed: on which the consumer and those who pause sleep
+ * @sleepers: how many do
+ * @flags: for ENCODE
+ * @paused: nobody may begin to encode
+ * @stopping: threads have to end
+ * @last: whose batch was taken last
+ * @nr_threads: how many were started
+ * @nr: how many workers there are
+ * @worker: one for each queue
+ */
+struct xbz_workers {
+	struct xbz_session *s;
+	uint64_t batch_bytes;
+	uint32_t batch_pages;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	unsigned int sleepers;
+	uint32_t flags;
+	bool paused;
+	bool stopping;
+	unsigned int last;
+	unsigned int nr_threads;
+	unsigned int nr;
+	struct worker worker[];
+};
+
+static void tell(struct xbz_workers *w)
+{
+	if (w->sleepers)
+		pthread_cond_broadcast(&w->changed);
+}
+
+static void wait_for_change(struct xbz_workers *w)
+{
+	w->sleepers++;
+	pthread_cond_wait(&w->changed, &w->lock);
+	w->sleepers--;
+}
+
+static void wake(struct worker *k)
+{
+	if (k->sleeps)
+		pthread_cond_signal(&k->wake);
+}
+
+static bool may_encode(const struct worker *k)
+{
+	return !k->w->paused && k->state == WORKER_READY && k->tail - k->head < AHEAD;
+}
+
+/* One batch. Called and returns with the lock held, and drops it meanwhile. */
+static void make_batch(struct worker *k)
+{
+	struct xbz_workers *w = k->w;
+	struct xbz_batch *b = &k->batch[k->tail % AHEAD];
+	uint32_t flags = w->flags;
+	int ret;
+
+	k->state = WORKER_ENCODING;
+	k->again = false;
+	pthread_mutex_unlock(&w->lock);
+	ret = xbz_session_encode(w->s, k->queue, w->batch_bytes, w->batch_pages, flags, b);
+	pthread_mutex_lock(&w->lock);
+
+	if (ret) {
+		k->state = WORKER_FAILED;
+		k->error = ret;
+	} else {
+		if (b->status & XBZRLE_STATUS_FULL)
+			k->state = WORKER_FULL;
+		else if (b->status & XBZRLE_STATUS_IDLE && !k->again)
+			k->state = WORKER_IDLE;
+		else
+			k->state = WORKER_READY;
+		/* Nothing at all is no batch. */
+		if (b->pages || b->bytes ||
+		    b->status & (XBZRLE_STATUS_FAULT | XBZRLE_STATUS_LOG))
+			k->tail++;
+	}
+	tell(w);
+}
+
+static void *work(void *arg)
+{
+	struct worker *k = arg;
+	struct xbz_workers *w = k->w;
+
+	pthread_mutex_lock(&w->lock);
+	while (!w->stopping) {
+		if (may_encode(k)) {
+			make_batch(k);
+			continue;
+		}
+		k->sleeps = true;
+		pthread_cond_wait(&k->wake, &w->lock);
+		k->sleeps = false;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+/* With no signals: they are the program's, not the library's. */
+static int start_thread(struct worker *k, const struct xbz_workers_config *cfg)
+{
+	sigset_t all, before;
+	pthread_attr_t attr;
+	cpu_set_t cpus;
+	int ret;
+
+	ret = pthread_attr_init(&attr);
+	if (ret)
+		return -ret;
+	if (cfg->nr_cpus) {
+		CPU_ZERO(&cpus);
+		CPU_SET(cfg->cpus[k->queue % cfg->nr_cpus], &cpus);
+		ret = pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
+	}
+	if (!ret) {
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &before);
+		ret = pthread_create(&k->thread, &attr, work, k);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	}
+	pthread_attr_destroy(&attr);
+	return -ret;
+}
+
+static bool config_ok(const struct xbz_workers_config *cfg)
+{
+	uint32_t i;
+
+	if (cfg->size != sizeof(*cfg) || cfg->flags || cfg->reserved)
+		return false;
+	for (i = 0; i < cfg->nr_cpus; i++)
+		if (cfg->cpus[i] >= CPU_SETSIZE)
+			return false;
+	return true;
+}
+
+int xbz_workers_start(struct xbz_workers **out, struct xbz_session *s,
+		      const struct xbz_workers_config *cfg)
+{
+	struct xbz_workers *w;
+	unsigned int i;
+	int ret;
+
+	if (!config_ok(cfg))
+		return -EINVAL;
+	if (!s->nr_queues)
+		return -ENOTCONN;
+	w = calloc(1, sizeof(*w) + s->nr_queues * sizeof(w->worker[0]));
+	if (!w)
+		return -ENOMEM;
+	w->s = s;
+	w->nr = s->nr_queues;
+	w->batch_bytes = cfg->batch_bytes ? cfg->batch_bytes : DEFAULT_BATCH_BYTES;
+	w->batch_pages = cfg->batch_pages ? cfg->batch_pages : DEFAULT_BATCH_PAGES;
+	w->paused = true;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->changed, NULL);
+	for (i = 0; i < w->nr; i++) {
+		w->worker[i].w = w;
+		w->worker[i].queue = i;
+		pthread_cond_init(&w->worker[i].wake, NULL);
+	}
+	/* One queue is encoded by whoever asks for its batches. */
+	for (i = 0; w->nr > 1 && i < w->nr; i++) {
+		ret = start_thread(&w->worker[i], cfg);
+		if (ret) {
+			xbz_workers_stop(w);
+			return ret;
+		}
+		w->nr_threads++;
+	}
+	*out = w;
+	return 0;
+}
+
+void xbz_workers_stop(struct xbz_workers *w)
+{
+	unsigned int i;
+
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stopping = true;
+	for (i = 0; i < w->nr_threads; i++)
+		wake(&w->worker[i]);
+	pthread_mutex_unlock(&w->lock);
+	for (i = 0; i < w->nr_threads; i++)
+		pthread_join(w->worker[i].thread, NULL);
+	for (i = 0; i < w->nr; i++)
+		pthread_cond_destroy(&w->worker[i].wake);
+	pthread_cond_destroy(&w->changed);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+static bool any_encodes(const struct xbz_workers *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < w->nr; i++)
+		if (w->worker[i].state == WORKER_ENCODING)
+			return true;
+	return false;
+}
+
+void xbz_workers_pause(struct xbz_workers *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->paused = true;
+	while (any_encodes(w))
+		wait_for_change(w);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void xbz_workers_resume(struct xbz_workers *w, uint32_t flags)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&w->lock);
+	w->flags = flags;
+	w->paused = false;
+	for (i = 0; i < w->nr; i++) {
+		struct worker *k = &w->worker[i];
+
+		if (k->state == WORKER_IDLE)
+			k->state = WORKER_READY;
+		k->again = true;
+		wake(k);
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Takes a batch of the next queue that has one, or an error. */
+static int take(struct xbz_workers *w, unsigned int *queue, struct xbz_batch *batch)
+{
+	unsigned int i;
+
+	for (i = 1; i <= w->nr; i++) {
+		struct worker *k = &w->worker[(w->last + i) % w->nr];
+		int error = k->error;
+
+		if (k->head != k->tail) {
+			*batch = k->batch[k->head++ % AHEAD];
+			*queue = k->queue;
+			w->last = k->queue;
+			wake(k);
+			return 1;
+		}
+		if (error) {
+			k->error = 0;
+			*queue = k->queue;
+			return error;
+		}
+	}
+	return 0;
+}
+
+/* Whether a batch can come without the consumer's doing anything. */
+static bool more_to_come(const struct xbz_workers *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < w->nr; i++) {
+		const struct worker *k = &w->worker[i];
+
+		if (k->state == WORKER_ENCODING || may_encode(k))
+			return true;
+	}
+	return false;
+}
+
+static bool any_is_full(const struct xbz_workers *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < w->nr; i++)
+		if (w->worker[i].state == WORKER_FULL)
+			return true;
+	return false;
+}
+
+int xbz_workers_next(struct xbz_workers *w, unsigned int *queue, struct xbz_batch *batch)
+{
+	int ret;
+
+	pthread_mutex_lock(&w->lock);
+	for (;;) {
+		ret = take(w, queue, batch);
+		if (ret)
+			break;
+		if (!w->nr_threads && may_encode(&w->worker[0])) {
+			make_batch(&w->worker[0]);
+			continue;
+		}
+		if (!more_to_come(w)) {
+			ret = any_is_full(w) ? -EAGAIN : 0;
+			break;
+		}
+		wait_for_change(w);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return ret;
+}
+
+int xbz_workers_release(struct xbz_workers *w, unsigned int queue, uint64_t end)
+{
+	struct worker *k;
+	int ret;
+
+	ret = xbz_session_release(w->s, queue, end);
+	if (ret)
+		return ret;
+	k = &w->worker[queue];
+	pthread_mutex_lock(&w->lock);
+	if (k->state == WORKER_FULL)
+		k->state = WORKER_READY;
+	wake(k);
+	pthread_mutex_unlock(&w->lock);
+	return 0;
+}

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * libxbzrle's workers against the real module: whatever is dirtied while they
+ * encode, are paused and stopped, arrives in the end.
+ */
+#include "harness.h"
+
+#include <xbzrle/xbzrle.h>
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PAGES 4096
+#define RING XBZT_RING_MIN
+
+struct guest {
+	unsigned int nr_queues;
+	struct xbz_session *s;
+	struct xbz_workers *w;
+	uint64_t *bitmap;
+	uint8_t *src;
+	uint8_t *dst;
+	struct xbzt_dest dest;
+	struct xbzt_block block;
+	uint8_t owner[PAGES / XBZRLE_CHUNK_PAGES];
+	bool stop;
+};
+
+static uint8_t *pages(void)
+{
+	void *p = mmap(NULL, PAGES * XBZT_PAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	return p;
+}
+
+static struct guest *guest_start(unsigned int nr_queues, uint64_t batch_bytes)
+{
+	const struct xbz_config cfg = {
+		.size = sizeof(cfg), .nr_queues = nr_queues, .vm_fd = -1,
+		.ring_bytes = RING, .cache_bytes = 64 << 20, .name = "workers",
+	};
+	/* Unchanged pages are not what ends a batch. */
+	const struct xbz_workers_config how = { .size = sizeof(how),
+						.batch_bytes = batch_bytes,
+						.batch_pages = PAGES };
+	struct guest *g = calloc(1, sizeof(*g));
+	uint32_t region;
+
+	assert_non_null(g);
+	g->nr_queues = nr_queues;
+	g->src = pages();
+	g->dst = pages();
+	g->block = (struct xbzt_block){ .name = "pc.ram", .mem = g->dst,
+					.nr_pages = PAGES, .owner = g->owner };
+	g->dest.blocks[0] = &g->block;
+	assert_int_equal(xbz_session_open(&g->s, NULL), 0);
+	assert_int_equal(xbz_workers_start(&g->w, g->s, &how), -ENOTCONN);
+	assert_int_equal(xbz_session_setup(g->s, &cfg), 0);
+	assert_int_equal(xbz_session_region_add(g->s, "pc.ram", g->src, PAGES, &region,
+						&g->bitmap), 0);
+	assert_int_equal(xbz_workers_start(&g->w, g->s, &how), 0);
+	return g;
+}
+
+static void guest_end(struct guest *g)
+{
+	xbz_workers_stop(g->w);
+	xbz_session_close(g->s);
+	munmap(g->src, PAGES * XBZT_PAGE);
+	munmap(g->dst, PAGES * XBZT_PAGE);
+	free(g);
+}
+
+static void write_page(struct guest *g, unsigned int page, uint8_t value)
+{
+	uint8_t *p = g->src + page * XBZT_PAGE;
+
+	p[value % 16 * 256] += 1 + value;
+	__atomic_fetch_or(&g->bitmap[page / 64], 1ULL << page % 64, __ATOMIC_SEQ_CST);
+}
+
+static void send(struct guest *g, unsigned int queue, const struct xbz_batch *b)
+{
+	struct xbzt_applied applied = { 0 };
+
+	if (b->bytes)
+		assert_int_equal(xbzt_dest_apply(&g->dest, queue, b->data, b->bytes,
+						 &applied), 0);
+	assert_int_equal(b->pages, b->pages_same + b->pages_zero + b->pages_delta +
+				   b->pages_raw);
+	assert_int_equal(xbz_workers_release(g->w, queue, b->end), 0);
+}
+
+/* All that comes until nothing does; how many pages. */
+static uint64_t drain(struct guest *g)
+{
+	struct xbz_batch b;
+	unsigned int queue;
+	uint64_t taken = 0;
+	int ret;
+
+	for (;;) {
+		ret = xbz_workers_next(g->w, &queue, &b);
+		if (!ret)
+			return taken;
+		assert_int_equal(ret, 1);
+		taken += b.pages;
+		send(g, queue, &b);
+	}
+}
+
+/* Breaks if a batch is lost, comes twice, or before the one that it builds on. */
+static void test_passes(void **state)
+{
+	struct guest *g = guest_start(*(unsigned int *)*state, 20000);
+	unsigned int pass, page;
+
+	for (pass = 0; pass < 5; pass++) {
+		for (page = 0; page < PAGES; page++)
+			write_page(g, page, pass + page);
+		/* Nobody begins before he may. */
+		assert_int_equal(drain(g), 0);
+		xbz_workers_resume(g->w, 0);
+		assert_int_equal(drain(g), PAGES);
+		assert_int_equal(drain(g), 0);
+		assert_memory_equal(g->src, g->dst, PAGES * XBZT_PAGE);
+		xbz_workers_pause(g->w);
+	}
+	guest_end(g);
+}
+
+static void *dirty(void *arg)
+{
+	struct guest *g = arg;
+	unsigned int n = 0;
+
+	while (!__atomic_load_n(&g->stop, __ATOMIC_RELAXED)) {
+		write_page(g, n * 2654435761U % PAGES, n);
+		n++;
+		if (!(n % 64))
+			sched_yield();
+	}
+	return NULL;
+}
+
+/*
+ * Breaks if a bit gets lost that is set while a queue encodes, falls asleep or
+ * is paused.
+ */
+static void test_while_the_guest_runs(void **state)
+{
+	struct guest *g = guest_start(*(unsigned int *)*state, 0);
+	pthread_t thread;
+	unsigned int round, i, queue;
+	struct xbz_batch b;
+
+	assert_int_equal(pthread_create(&thread, NULL, dirty, g), 0);
+	for (round = 0; round < 60; round++) {
+		xbz_workers_resume(g->w, 0);
+		for (i = 0; i < round % 8; i++)
+			if (xbz_workers_next(g->w, &queue, &b) == 1)
+				send(g, queue, &b);
+		if (round % 2)
+			xbz_workers_pause(g->w);
+		if (round % 3)
+			assert_int_equal(xbz_session_sync(g->s, NULL), 0);
+	}
+	__atomic_store_n(&g->stop, true, __ATOMIC_RELAXED);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	xbz_workers_resume(g->w, XBZRLE_ENCODE_LAST_STAGE);
+	drain(g);
+	assert_memory_equal(g->src, g->dst, PAGES * XBZT_PAGE);
+	guest_end(g);
+}
+
+/* All of them, which the destination has. */
+static void dirty_unchanged(struct guest *g)
+{
+	memset(g->bitmap, 0xff, PAGES / 8);
+}
+
+static uint64_t pages_done(struct guest *g)
+{
+	struct xbzrle_counters c = { .size = sizeof(c) };
+
+	assert_int_equal(xbz_session_counters(g->s, XBZRLE_ALL_QUEUES, &c), 0);
+	return c.pages_same + c.pages_zero + c.pages_delta + c.pages_raw;
+}
+
+/* Breaks if a queue still encodes when it is said to be paused. */
+static void test_pause(void **state)
+{
+	struct guest *g = guest_start(2, 0);
+	unsigned int round;
+	uint64_t done;
+
+	(void)state;
+	for (round = 0; round < 20; round++) {
+		dirty_unchanged(g);
+		xbz_workers_resume(g->w, 0);
+		usleep(round * 200);
+		xbz_workers_pause(g->w);
+		done = pages_done(g);
+		usleep(5000);
+		assert_int_equal(pages_done(g), done);
+	}
+	guest_end(g);
+}
+
+/*
+ * Breaks if a queue that is about to find nothing dirty does not look again when
+ * it is told to.
+ */
+static void test_resume_while_encoding(void **state)
+{
+	struct guest *g = guest_start(2, 0);
+	unsigned int round;
+
+	(void)state;
+	for (round = 0; round < 40; round++) {
+		dirty_unchanged(g);
+		xbz_workers_resume(g->w, 0);
+		usleep(round * 100);
+		write_page(g, 0, round);
+		xbz_workers_resume(g->w, 0);
+		drain(g);
+		assert_memory_equal(g->src, g->dst, XBZT_PAGE);
+	}
+	guest_end(g);
+}
+
+/*
+ * Breaks if a queue does not stop at the end of its ring, does not say so, or
+ * does not go on when there is room again.
+ */
+static void test_nothing_is_released(void **state)
+{
+	struct guest *g = guest_start(*(unsigned int *)*state, 4096);
+	unsigned int page, i, nr = 0;
+	struct {
+		struct xbz_batch b;
+		unsigned int queue;
+	} held[1024];
+	int ret;
+
+	/* No delta is shorter, and each queue's are more than its ring holds. */
+	for (page = 0; page < PAGES; page++) {
+		if (page % XBZRLE_CHUNK_PAGES >= 2 * RING / XBZT_PAGE)
+			continue;
+		for (i = 0; i < XBZT_PAGE; i++)
+			g->src[page * XBZT_PAGE + i] = 1 + (page * 37 + i * i) % 255;
+		write_page(g, page, 0);
+	}
+	xbz_workers_resume(g->w, 0);
+	do {
+		assert_true(nr < 1024);
+		ret = xbz_workers_next(g->w, &held[nr].queue, &held[nr].b);
+		nr += ret == 1;
+	} while (ret == 1);
+	assert_int_equal(ret, -EAGAIN);
+	assert_true(nr > g->nr_queues);
+	for (i = 0; i < nr; i++)
+		send(g, held[i].queue, &held[i].b);
+	drain(g);
+	assert_memory_equal(g->src, g->dst, PAGES * XBZT_PAGE);
+	guest_end(g);
+}
+
+/* Breaks if threads that sleep, or have batches left, do not end. */
+static void test_stop(void **state)
+{
+	unsigned int nr_queues = *(unsigned int *)*state, page, queue;
+	struct xbz_batch b;
+	struct guest *g;
+
+	guest_end(guest_start(nr_queues, 0));
+
+	g = guest_start(nr_queues, 0);
+	xbz_workers_resume(g->w, 0);
+	assert_int_equal(drain(g), 0);
+	guest_end(g);
+
+	g = guest_start(nr_queues, 0);
+	for (page = 0; page < PAGES; page++)
+		write_page(g, page, 0);
+	xbz_workers_resume(g->w, 0);
+	assert_int_equal(xbz_workers_next(g->w, &queue, &b), 1);
+	guest_end(g);
+}
+
+/* Breaks if a consumer's lie is not told to whoever takes batches. */
+static void test_errors(void **state)
+{
+	static const uint32_t cpu[] = { 0, 1U << 20 };
+	struct xbz_workers_config how = { .size = sizeof(how) };
+	struct guest *g = guest_start(2, 0);
+	struct xbz_workers *more;
+
+	(void)state;
+	how.flags = 1;
+	assert_int_equal(xbz_workers_start(&more, g->s, &how), -EINVAL);
+	how.flags = 0;
+	how.cpus = cpu;
+	how.nr_cpus = 2;
+	assert_int_equal(xbz_workers_start(&more, g->s, &how), -EINVAL);
+	xbz_workers_stop(NULL);
+	assert_int_equal(xbz_workers_release(g->w, 0, 1), -ERANGE);
+	assert_int_equal(xbz_workers_release(g->w, 2, 0), -ENOENT);
+	/* On one processor it works as well. */
+	xbz_workers_stop(g->w);
+	how.nr_cpus = 1;
+	assert_int_equal(xbz_workers_start(&g->w, g->s, &how), 0);
+	write_page(g, 0, 0);
+	xbz_workers_resume(g->w, 0);
+	assert_int_equal(drain(g), 1);
+	guest_end(g);
+}
+
+int main(void)
+{
+	static unsigned int one = 1, eight = 8;
+	const struct CMUnitTest tests[] = {
+		{ "test_passes_one_queue", test_passes, NULL, NULL, &one },
+		{ "test_passes_eight_queues", test_passes, NULL, NULL, &eight },
+		{ "test_while_the_guest_runs_one_queue", test_while_the_guest_runs, NULL,
+		  NULL, &one },
+		{ "test_while_the_guest_runs_eight_queues", test_while_the_guest_runs, NULL,
+		  NULL, &eight },
+		cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_resume_while_encoding),
+		{ "test_nothing_is_released_one_queue", test_nothing_is_released, NULL,
+		  NULL, &one },
+		{ "test_nothing_is_released_eight_queues", test_nothing_is_released, NULL,
+		  NULL, &eight },
+		{ "test_stop_one_queue", test_stop, NULL, NULL, &one },
+		{ "test_stop_eight_queues", test_stop, NULL, NULL, &eight },
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(xbzt_test_log_is_quiet),
+	};
+
+	xbzt_begin();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
