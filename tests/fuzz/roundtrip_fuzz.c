@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Any pair of pages through encoder and decoder. Fails if a buffer is touched
- * outside, if a delta does not give back the page, if ref is not the page, if
- * a payload is longer than the greedy one's or, where both fit, than its cap.
+ * Any pair of pages through encoder and decoder, by each variant that this
+ * processor runs. Fails if a buffer is touched outside, if a delta does not give
+ * back the page, if ref is not the page, if a payload is longer than the greedy
+ * one's or, where both fit, than its cap, or is not that of the other variants.
  *
  * The input is a cap, and then spans of a skip, a length and a way to change
  * the bytes: short inputs make whole pages, and every byte matters.
@@ -16,6 +17,9 @@
 #include "fuzz.h"
 
 #define PAGE XBZ_PAGE_SIZE
+
+/* The one that always runs comes first. */
+static const char *const variants[] = { "portable", "avx2", "avx512" };
 
 static void check(bool good)
 {
@@ -62,8 +66,22 @@ static void change(u8 *old, u8 *cur, struct input *in)
 	}
 }
 
-static void round_trip(const u8 *old, const u8 *cur, size_t cap)
+/* The first variant says what the others have to say. */
+static void compare(bool first, u8 *payload, int *said, const u8 *out, int got)
 {
+	if (first) {
+		*said = got;
+		if (got > 0)
+			memcpy(payload, out, got);
+	}
+	check(got == *said && (got <= 0 || !memcmp(out, payload, got)));
+}
+
+static void round_trip(const u8 *old, const u8 *cur, size_t cap, unsigned int nr,
+		       bool first)
+{
+	static u8 payload[2][PAGE];
+	static int said[2];
 	u8 *ref = buffer(PAGE), *out = buffer(cap), *page = buffer(PAGE);
 	size_t greedy = greedy_size(old, cur);
 	int got;
@@ -71,6 +89,7 @@ static void round_trip(const u8 *old, const u8 *cur, size_t cap)
 	memcpy(ref, old, PAGE);
 	memcpy(page, old, PAGE);
 	got = xbz_encode(out, cap, ref, cur);
+	compare(first, payload[nr], &said[nr], out, got);
 	check(!memcmp(ref, cur, PAGE));
 	check((got == XBZ_SAME) == !greedy);
 	if (got == XBZ_RAW)
@@ -122,9 +141,13 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	for (i = 0; size && i < PAGE && data[size - 1] & 1; i++)
 		cur[i] ^= old[i];
 
-	round_trip(old, cur, cap);
-	round_trip(old, cur, XBZ_DELTA_MAX);
-	zero_base(cur, cap);
+	for (i = 0; i < ARRAY_SIZE(variants); i++) {
+		if (xbz_codec_select(variants[i]))
+			continue;
+		round_trip(old, cur, cap, 0, !i);
+		round_trip(old, cur, XBZ_DELTA_MAX, 1, !i);
+		zero_base(cur, cap);
+	}
 	free(cur);
 	free(old);
 	return 0;
