@@ -135,25 +135,26 @@ static void codec_round_trip(struct kunit *test)
 	}
 }
 
-static struct kunit_case codec_cases[] = {
-	KUNIT_CASE(codec_encode_vectors),
-	KUNIT_CASE(codec_decode_vectors),
-	KUNIT_CASE(codec_same_and_zero),
-	KUNIT_CASE(codec_round_trip),
-	{}
-};
-
+/* KUnit keeps a case's log in it, so each suite has cases of its own. */
 #define XBZ_CODEC_SUITE(variant)					\
 static int variant##_init(struct kunit *test)				\
 {									\
 	return codec_init(test, #variant);				\
 }									\
 									\
+static struct kunit_case variant##_cases[] = {				\
+	KUNIT_CASE(codec_encode_vectors),				\
+	KUNIT_CASE(codec_decode_vectors),				\
+	KUNIT_CASE(codec_same_and_zero),				\
+	KUNIT_CASE(codec_round_trip),					\
+	{}								\
+};									\
+									\
 struct kunit_suite xbz_codec_##variant##_suite = {			\
 	.name = "xbz_codec_" #variant,					\
 	.init = variant##_init,						\
 	.exit = codec_exit,						\
-	.test_cases = codec_cases,					\
+	.test_cases = variant##_cases,					\
 }
 
 XBZ_CODEC_SUITE(portable);
