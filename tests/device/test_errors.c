@@ -368,27 +368,40 @@ static void test_sync(void **state)
 	xbzt_fixture_done(&f);
 }
 
-/* Breaks if memory that KVM cannot write to costs bits, or the session. */
-static void test_sync_bad_scratch(void **state)
+#define NR_BAD_SCRATCHES 7
+
+/* Memory to which KVM's struct, or its bitmap, cannot be written. */
+static uint8_t *bad_scratches(const struct xbzt_fixture *f, uint64_t *scratches)
 {
-	struct xbzt_fixture f = xbzt_fixture();
-	struct xbzrle_sync arg;
 	uint8_t *mem = xbzt_memory(3);
-	unsigned int i;
-	const uint64_t scratches[] = {
+	const uint64_t bad[NR_BAD_SCRATCHES] = {
 		(uintptr_t)mem, /* read-only */
+		(uintptr_t)mem + XBZT_PAGE - XBZRLE_SCRATCH_HEAD, /* its head */
 		(uintptr_t)mem + 2 * XBZT_PAGE, /* not mapped */
 		(uintptr_t)mem + 2 * XBZT_PAGE - XBZRLE_SCRATCH_HEAD, /* half */
-		(uintptr_t)f.s->queues[0].prod, /* the module's */
+		(uintptr_t)f->s->queues[0].prod, /* the module's */
 		1UL << 63, /* the kernel's */
 		~0UL - 7,
 	};
 
-	(void)state;
-	xbzt_slot_scribble(&f.slot, 40);
 	mprotect(mem, XBZT_PAGE, PROT_READ);
 	munmap(mem + 2 * XBZT_PAGE, XBZT_PAGE);
-	for (i = 0; i < XBZT_ARRAY_SIZE(scratches); i++) {
+	memcpy(scratches, bad, sizeof(bad));
+	return mem;
+}
+
+/* Breaks if memory that KVM cannot write to costs bits, or the session. */
+static void test_sync_bad_scratch(void **state)
+{
+	struct xbzt_fixture f = xbzt_fixture();
+	uint64_t scratches[NR_BAD_SCRATCHES];
+	uint8_t *mem = bad_scratches(&f, scratches);
+	struct xbzrle_sync arg;
+	unsigned int i;
+
+	(void)state;
+	xbzt_slot_scribble(&f.slot, 40);
+	for (i = 0; i < NR_BAD_SCRATCHES; i++) {
 		arg = (struct xbzrle_sync){
 			.size = sizeof(arg),
 			.scratch = scratches[i],
@@ -450,6 +463,43 @@ static void test_clear(void **state)
 	assert_int_equal(clear(&f, 0, 0, 200, scratch, bytes), 0);
 	assert_int_equal(xbzt_slot_nr_dirty(&f.slot), 0);
 	xbzt_fixture_done(&f);
+}
+
+/*
+ * Breaks if a piece of the log that cannot be cleared, as there is no memory to
+ * say it in, is taken for clear: its pages stay dirty, here and in KVM's log.
+ */
+static void test_clear_bad_scratch(void **state)
+{
+	struct xbzt_fixture f = xbzt_fixture();
+	uint64_t scratches[NR_BAD_SCRATCHES];
+	uint8_t *mem = bad_scratches(&f, scratches);
+	uint64_t dirty, logged;
+	struct xbzrle_sync sync;
+	unsigned int i;
+
+	(void)state;
+	xbzt_slot_scribble(&f.slot, 40);
+	assert_int_equal(xbzt_sync(f.s, &sync), 0);
+	dirty = xbzt_nr_dirty(f.ram);
+	logged = xbzt_slot_nr_dirty(&f.slot);
+	for (i = 0; i < NR_BAD_SCRATCHES; i++) {
+		struct xbzrle_encode batch = {
+			.size = sizeof(batch),
+			.scratch = scratches[i],
+			.scratch_bytes = 1 << 20,
+		};
+
+		assert_int_equal(clear(&f, 0, 0, 200, scratches[i], 1 << 20),
+				 -EIO);
+		assert_int_equal(xbzt_ioctl(f.s->fd, XBZRLE_ENCODE, &batch), 0);
+		assert_true(batch.status & XBZRLE_STATUS_LOG);
+		assert_int_equal(batch.pages, 0);
+		assert_int_equal(xbzt_nr_dirty(f.ram), dirty);
+		assert_int_equal(xbzt_slot_nr_dirty(&f.slot), logged);
+	}
+	xbzt_fixture_done(&f);
+	munmap(mem, 2 * XBZT_PAGE);
 }
 
 /* Breaks if an ENCODE that cannot be done takes a bit or a byte of the ring. */
@@ -552,6 +602,7 @@ int main(void)
 		cmocka_unit_test(test_sync),
 		cmocka_unit_test(test_sync_bad_scratch),
 		cmocka_unit_test(test_clear),
+		cmocka_unit_test(test_clear_bad_scratch),
 		cmocka_unit_test(test_encode),
 		cmocka_unit_test(test_invalidate_and_counters),
 		cmocka_unit_test(xbzt_test_log_is_quiet),
