@@ -8,13 +8,14 @@ qemu_path = PKG_CONFIG_PATH=$(CURDIR)/$(O)/lib $(rig)/qemu-build \
 
 # Modules, one build for each kernel that is booted.
 
-setups := $(addprefix setup-,build rig uml tree qemu unit bench lint)
+setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint)
 .PHONY: $(setups)
 $(setups): setup-%:
 	@$(rig)/provision $*
 
 .PHONY: rig-modules uml-modules qemu
-rig-modules: setup-build setup-rig $(if $(filter 7.%,$(KERNEL)),setup-tree)
+rig-modules: setup-build setup-rig $(if $(filter 7.%,$(KERNEL)),setup-tree) \
+		$(if $(filter debug,$(KERNEL)),setup-debug)
 	@tests/modules $(KERNEL)
 
 uml-modules: setup-build setup-uml

@@ -15,7 +15,11 @@ FAULT = re.compile(
     r"rcu: INFO: rcu_\w+ |"
     r"\bkmemleak: \d+ new|Bad page (state|map)|refcount_t: |list_(add|del) corruption|"
     r"scheduling while atomic|sleeping function called|soft lockup|hard LOCKUP|"
-    r"unregister_netdevice: waiting|ODEBUG: ")
+    r"unregister_netdevice: waiting|ODEBUG: |"
+    # A checker that has given up finds nothing more.
+    r"turning off the locking correctness validator|"
+    r"kmemleak: (Kernel memory leak detector disabled|Cannot allocate a kmemleak_object|"
+    r"Memory pool empty)")
 
 # Bits of /proc/sys/kernel/tainted that only a fault sets: bad page, oops, WARN,
 # soft lockup. They tell of faults whose text the pattern above does not know.

@@ -22,6 +22,12 @@ def read(path):
     return lzma.decompress(data) if path.suffix == ".xz" else data
 
 
+def has(kernel, name):
+    """Whether the kernel has a module of that name, as a file."""
+    return any(canonical(path.name.split(".ko")[0]) == name
+               for path in kernel.modules.rglob("*.ko*"))
+
+
 def load_order(kernel, names):
     """[(name, bytes)] of modules and all that they depend on, in order. What
     is built in is left out."""

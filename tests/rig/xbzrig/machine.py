@@ -73,6 +73,8 @@ class Machine:
     which is what cleans up, also when we are interrupted."""
 
     transport = ""
+    # How it is told to end.
+    end = "poweroff -f"
 
     def __init__(self, kernel, options):
         self.kernel = kernel
@@ -205,6 +207,7 @@ class Machine:
         self._modules(archive)
         config = {
             "TRANSPORT": self.transport,
+            "END": self.end,
             "XBZ_OUT": str(self.options.out or "/tmp/xbz-out"),
             "SHARE_OUT": "yes" if self.options.out else "",
             **self.config()}
@@ -303,6 +306,8 @@ class Qemu(Machine):
     """A machine emulated by QEMU, or by KVM where the host's can be nested."""
 
     transport = "9p"
+    # With -no-reboot QEMU ends. Power-off would take ACPI, which not all have.
+    end = "reboot -f"
 
     def __init__(self, kernel, options):
         super().__init__(kernel, options)
@@ -313,13 +318,19 @@ class Qemu(Machine):
         for stream, end in self.ours.items():
             self.selector.register(end, selectors.EVENT_READ, stream)
         accel = options.accel
-        self.hardware = kvm_usable() if accel == "auto" else accel == "kvm"
+        intel = "vmx" in pathlib.Path("/proc/cpuinfo").read_text()
+        if accel == "auto":
+            # A kernel with AMD's KVM alone has it on TCG's processor everywhere.
+            self.hardware = kvm_usable() and not (
+                intel and options.kvm and not kmod.has(kernel, "kvm_intel"))
+        else:
+            self.hardware = accel == "kvm"
+        self.kvm = "kvm_intel" if self.hardware and intel else "kvm_amd"
 
     def own_modules(self):
         names = list(TRANSPORT_MODULES)
         if self.options.kvm:
-            intel = self.hardware and "vmx" in pathlib.Path("/proc/cpuinfo").read_text()
-            names.append("kvm_intel" if intel else "kvm_amd")
+            names.append(self.kvm)
         return names + [text.split()[0] for text in self.options.modprobe]
 
     def inherited(self):
@@ -333,7 +344,9 @@ class Qemu(Machine):
         accel = (["-accel", "kvm", "-cpu", "host"] if self.hardware else
                  ["-accel", "tcg,thread=multi", "-cpu", "max"])
         argv = ["qemu-system-x86_64", "-name", "xbz-rig", "-no-user-config", "-nodefaults",
-                "-machine", "pc", *accel, "-smp", self.options.smp, "-m", self.options.mem,
+                "-machine", "pc", *accel,
+                # Of each socket SeaBIOS's table for kernels without ACPI has one.
+                "-smp", f"{self.options.smp},sockets={self.options.smp}", "-m", self.options.mem,
                 "-display", "none", "-no-reboot",
                 "-kernel", self.kernel.image, "-initrd", self.directory / "initramfs",
                 # An oops ends the machine at once, with its report in the log.
