@@ -41,6 +41,7 @@ help:
 	@echo 'make check-rig    only those of the rig that boots kernels'
 	@echo 'make check-fuzz   only the fuzzers, a minute each'
 	@echo 'make check-interop  only the codec against that of QEMU'
+	@echo 'make check-faults whether the debug kernel catches faults on purpose'
 	@echo 'make check-mutation  breaks each invariant on purpose and sees a test fail'
 	@echo 'make bench        all benches; not tests: they measure and assert nothing'
 	@echo 'make bench-codec  our encoder and decoder against QEMU'"'"'s, on one core'

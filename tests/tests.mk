@@ -73,6 +73,11 @@ check-e2e: setup-qemu rig-modules lib
 	@qemu=$$($(qemu_path)) && \
 	tests/e2e/run --qemu "$$qemu" --kernel $(KERNEL)
 
+# One fault of each class, in the kernel that is there to catch it.
+.PHONY: check-faults
+check-faults: setup-build setup-rig setup-debug
+	@tests/faults/check
+
 .PHONY: check-mutation
 check-mutation: uml-modules setup-unit lib
 	@$(MAKE) -s -C tests/device O=$(out)/device

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Faults on purpose, one of each class that the debug kernel is there to
+ * catch: if the rig lets one of these pass, it would let ours pass. A word
+ * written to the parameter `fault` commits it. tests/faults/check does that.
+ */
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include <asm/fpu/api.h>
+
+static int fault_use_after_free(void)
+{
+	char *p = kmalloc(100, GFP_KERNEL);
+
+	if (!p)
+		return -ENOMEM;
+	kfree(p);
+	WRITE_ONCE(p[50], 1);
+	return 0;
+}
+
+static DEFINE_MUTEX(fault_a);
+static DEFINE_MUTEX(fault_b);
+
+/* No deadlock, as there is but one of us: the order alone is wrong. */
+static int fault_lock_order(void)
+{
+	mutex_lock(&fault_a);
+	mutex_lock(&fault_b);
+	mutex_unlock(&fault_b);
+	mutex_unlock(&fault_a);
+
+	mutex_lock(&fault_b);
+	mutex_lock(&fault_a);
+	mutex_unlock(&fault_a);
+	mutex_unlock(&fault_b);
+	return 0;
+}
+
+static DEFINE_SPINLOCK(fault_lock);
+
+/* There is memory enough: it could sleep, and does not. */
+static int fault_sleep_in_atomic(void)
+{
+	void *p;
+
+	spin_lock(&fault_lock);
+	p = kmalloc(100, GFP_KERNEL);
+	spin_unlock(&fault_lock);
+	kfree(p);
+	return 0;
+}
+
+/* Several, as a register or the stack may remember the last one. */
+static int fault_leak(void)
+{
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		void *p = kmalloc(100, GFP_KERNEL);
+
+		if (!p)
+			return -ENOMEM;
+		OPTIMIZER_HIDE_VAR(p);
+	}
+	return 0;
+}
+
+/* A section is left that was never entered: what lay in it had no registers. */
+static int fault_fpu(void)
+{
+	preempt_disable();
+	kernel_fpu_end();
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*commit)(void);
+} faults[] = {
+	{ "use-after-free", fault_use_after_free },
+	{ "lock-order", fault_lock_order },
+	{ "sleep-in-atomic", fault_sleep_in_atomic },
+	{ "leak", fault_leak },
+	{ "fpu", fault_fpu },
+};
+
+static int fault_set(const char *word, const struct kernel_param *unused)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(faults); i++)
+		if (sysfs_streq(word, faults[i].name))
+			return faults[i].commit();
+	return -EINVAL;
+}
+
+static const struct kernel_param_ops fault_ops = { .set = fault_set };
+module_param_cb(fault, &fault_ops, NULL, 0200);
+MODULE_PARM_DESC(fault, "commit this fault now");
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("faults for the rig to catch");
