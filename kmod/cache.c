@@ -203,17 +203,19 @@ void xbz_cache_put(struct xbz_cache *cache, struct xbz_region *region,
 void xbz_cache_store(struct xbz_cache *cache, struct xbz_region *region,
 		     unsigned long page, const void *snapshot)
 {
+	/* It may become smaller meanwhile: then the copy is dropped again. */
+	unsigned long limit = READ_ONCE(cache->limit);
 	unsigned long *entry;
 	struct page *p;
 	void *copy;
 
-	if (!cache->limit)
+	if (!limit)
 		return;
 	entry = xbz_entry_make(region, page);
 	if (!entry)
 		return;
-	copy = cache->nr < cache->limit ? xbz_copy_alloc() :
-					  xbz_cache_evict(cache, false);
+	copy = cache->nr < limit ? xbz_copy_alloc() :
+				   xbz_cache_evict(cache, false);
 	if (!copy)
 		return;
 
@@ -226,6 +228,39 @@ void xbz_cache_store(struct xbz_cache *cache, struct xbz_region *region,
 }
 
 /**
+ * xbz_cache_excess() - how many copies are more than the limit allows
+ * @cache: the shard
+ *
+ * Context: any; without the queue's lock it may have changed already.
+ */
+unsigned long xbz_cache_excess(const struct xbz_cache *cache)
+{
+	unsigned long nr = READ_ONCE(cache->nr);
+	unsigned long limit = READ_ONCE(cache->limit);
+
+	return nr > limit ? nr - limit : 0;
+}
+
+/**
+ * xbz_cache_drop() - drop the copies that are worth least
+ * @cache: the shard
+ * @nr: how many
+ *
+ * Context: may sleep.
+ * Return: how many were dropped, less than @nr if there were no more.
+ */
+unsigned long xbz_cache_drop(struct xbz_cache *cache, unsigned long nr)
+{
+	unsigned long done;
+
+	for (done = 0; done < nr && cache->nr; done++) {
+		xbz_copy_free(xbz_cache_evict(cache, true));
+		cond_resched();
+	}
+	return done;
+}
+
+/**
  * xbz_cache_resize() - change the limit, drop what no longer fits
  * @cache: the shard
  * @limit: the new limit in pages
@@ -234,9 +269,6 @@ void xbz_cache_store(struct xbz_cache *cache, struct xbz_region *region,
  */
 void xbz_cache_resize(struct xbz_cache *cache, unsigned long limit)
 {
-	cache->limit = limit;
-	while (cache->nr > limit) {
-		xbz_copy_free(xbz_cache_evict(cache, true));
-		cond_resched();
-	}
+	WRITE_ONCE(cache->limit, limit);
+	xbz_cache_drop(cache, xbz_cache_excess(cache));
 }

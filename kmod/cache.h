@@ -17,7 +17,8 @@ struct xbz_region;
  * @nr_zero: pages known as zero, which need no copy
  * @evictions: copies dropped for want of room
  *
- * Context: everything here is under the queue's lock.
+ * Context: everything here is under the queue's lock, but for the limit, which
+ * trim.c changes at any time.
  */
 struct xbz_cache {
 	struct list_head lru;
@@ -35,6 +36,8 @@ void xbz_cache_put(struct xbz_cache *cache, struct xbz_region *region,
 		   unsigned long page, enum xbz_known known);
 void xbz_cache_store(struct xbz_cache *cache, struct xbz_region *region,
 		     unsigned long page, const void *snapshot);
+unsigned long xbz_cache_excess(const struct xbz_cache *cache);
+unsigned long xbz_cache_drop(struct xbz_cache *cache, unsigned long nr);
 void xbz_cache_resize(struct xbz_cache *cache, unsigned long limit);
 
 #endif /* _XBZ_CACHE_H */

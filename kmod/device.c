@@ -80,7 +80,8 @@ static int xbz_call_info(struct xbz_session *s, void *p)
 		.size = arg->size,
 		.abi_version = XBZRLE_ABI_VERSION,
 		.page_shift = XBZRLE_PAGE_SHIFT,
-		.features = XBZRLE_FEATURE_KVM_LOG | XBZRLE_FEATURE_ZERO_BASE,
+		.features = XBZRLE_FEATURE_KVM_LOG | XBZRLE_FEATURE_ZERO_BASE |
+			    XBZRLE_FEATURE_DEFAULTS,
 		.max_queues = XBZRLE_MAX_QUEUES,
 		.max_regions = XBZRLE_MAX_REGIONS,
 		.max_slots = XBZRLE_MAX_SLOTS,
@@ -165,7 +166,8 @@ static int xbz_call_counters(struct xbz_session *s, void *p)
 static const struct xbz_ioctl xbz_ioctls[] = {
 	XBZ_IOCTL(XBZRLE_INFO, struct xbzrle_info, 0, XBZ_FREE, xbz_call_info),
 	XBZ_IOCTL(XBZRLE_SETUP, struct xbzrle_setup,
-		  XBZRLE_SETUP_MANUAL_PROTECT, XBZ_BIND, xbz_call_setup),
+		  XBZRLE_SETUP_MANUAL_PROTECT | XBZRLE_SETUP_DEFAULT_CACHE |
+		  XBZRLE_SETUP_DEFAULT_QUEUES, XBZ_BIND, xbz_call_setup),
 	XBZ_IOCTL(XBZRLE_REGION_SET, struct xbzrle_region, 0, XBZ_WRITE,
 		  xbz_call_region_set),
 	XBZ_IOCTL(XBZRLE_REGION_DEL, struct xbzrle_region_del, 0, XBZ_WRITE,

@@ -20,6 +20,7 @@
  * there is taken for bits, and nothing but bits.
  */
 #include "harvest.h"
+#include "event.h"
 #include "region.h"
 #include "session.h"
 #include "slot.h"
@@ -32,6 +33,7 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/xbzrle.h>
+#include <linux/xbzrle_netlink.h>
 
 /* A piece of the log, widened to whole words at both ends, fits the buffer. */
 static_assert(XBZ_LOG_CHUNK_PAGES / 8 + 2 * sizeof(u64) <= XBZ_LOG_BUF_BYTES);
@@ -166,9 +168,12 @@ int xbz_harvest_sync(struct xbz_session *s, struct xbzrle_sync *arg)
 			arg->failed_errno = -ret;
 		}
 	}
-	s->log_dirty += fresh;
+	WRITE_ONCE(s->log_dirty, s->log_dirty + fresh);
 	arg->new_dirty = fresh;
-	arg->pass = ++s->pass;
+	arg->pass = xbz_session_next_pass(s, fresh);
+	xbz_event_pass(s);
+	if (arg->slots_failed)
+		xbz_event_warning(s, XBZRLE_WARNING_LOG, 0);
 	return 0;
 }
 

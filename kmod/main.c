@@ -4,7 +4,8 @@
  */
 #include "codec.h"
 #include "device.h"
-#include "session.h"
+#include "netlink.h"
+#include "registry.h"
 
 #include <linux/init.h>
 #include <linux/module.h>
@@ -15,13 +16,20 @@ static int __init xbz_init(void)
 
 	if (ret)
 		return ret;
-	return xbz_device_init();
+	ret = xbz_netlink_init();
+	if (ret)
+		return ret;
+	ret = xbz_device_init();
+	if (ret)
+		xbz_netlink_exit();
+	return ret;
 }
 
 static void __exit xbz_exit(void)
 {
 	xbz_device_exit();
-	xbz_session_exit();
+	xbz_netlink_exit();
+	xbz_registry_exit();
 }
 
 module_init(xbz_init);

@@ -21,6 +21,8 @@ MODULE_PARM_DESC(memory_limit_mib,
 
 /* Pages in use. */
 static atomic_long_t xbz_mem_total;
+/* Allocations that the limit did not allow. */
+static atomic_long_t xbz_mem_refusals;
 
 static unsigned long xbz_mem_limit_pages(void)
 {
@@ -38,6 +40,45 @@ static unsigned long xbz_mem_limit_pages(void)
 u64 xbz_mem_limit(void)
 {
 	return (u64)xbz_mem_limit_pages() << PAGE_SHIFT;
+}
+
+/**
+ * xbz_mem_setting() - the limit as it was set
+ *
+ * Return: bytes, or 0 for a quarter of the host's memory.
+ */
+u64 xbz_mem_setting(void)
+{
+	return (u64)READ_ONCE(memory_limit_mib) << 20;
+}
+
+/**
+ * xbz_mem_set() - set the limit
+ * @bytes: whole MiB, or 0 for a quarter of the host's memory
+ *
+ * Who has more keeps it.
+ */
+void xbz_mem_set(u64 bytes)
+{
+	WRITE_ONCE(memory_limit_mib, bytes >> 20);
+}
+
+/**
+ * xbz_mem_host() - the host's memory
+ *
+ * Return: bytes.
+ */
+u64 xbz_mem_host(void)
+{
+	return (u64)totalram_pages() << PAGE_SHIFT;
+}
+
+/**
+ * xbz_mem_refused() - how often the limit did not allow an allocation
+ */
+u64 xbz_mem_refused(void)
+{
+	return atomic_long_read(&xbz_mem_refusals);
 }
 
 /**
@@ -65,6 +106,7 @@ bool xbz_mem_charge(unsigned long pages)
 		return true;
 	if (pages <= limit)
 		atomic_long_sub(pages, &xbz_mem_total);
+	atomic_long_inc(&xbz_mem_refusals);
 	return false;
 }
 

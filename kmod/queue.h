@@ -5,12 +5,14 @@
 #include "cache.h"
 #include "ring.h"
 
+#include <linux/atomic.h>
 #include <linux/cache.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
 
 struct xbz_region;
 struct xbz_session;
+struct xbzrle_counters;
 
 /* What a queue did; struct xbzrle_counters says what each of them counts. */
 struct xbz_queue_stats {
@@ -40,6 +42,7 @@ struct xbz_queue_stats {
  * @cache: its shard of the cache
  * @snapshot: the page being encoded, read from the guest once
  * @stats: its counters
+ * @drop: copies that somebody wants to be dropped, see trim.c
  *
  * A page always belongs to the same queue, so everything about it but the
  * shared bitmap is under one queue's lock.
@@ -54,6 +57,7 @@ struct xbz_queue {
 	struct xbz_cache cache;
 	void *snapshot;
 	struct xbz_queue_stats stats;
+	atomic_long_t drop;
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -88,6 +92,7 @@ struct xbz_queue *xbz_queue_of(struct xbz_session *s,
 			       unsigned long page);
 void xbz_scan_begin(struct xbz_scan *scan, struct xbz_session *s,
 		    struct xbz_queue *q);
+void xbz_queue_sum(const struct xbz_queue *q, struct xbzrle_counters *c);
 bool xbz_scan_next(struct xbz_scan *scan, struct xbz_place *place);
 
 #endif /* _XBZ_QUEUE_H */

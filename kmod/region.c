@@ -6,6 +6,7 @@
 #include "region.h"
 #include "memory.h"
 #include "session.h"
+#include "trim.h"
 
 #include <linux/mm.h>
 #include <linux/nospec.h>
@@ -173,13 +174,21 @@ int xbz_region_add(struct xbz_session *s, struct xbzrle_region *arg)
 void xbz_region_forget(struct xbz_session *s, struct xbz_region *r,
 		       unsigned long page, unsigned long end)
 {
-	for (; page < end; page++) {
-		if (!r->leaf[page / XBZRLE_CHUNK_PAGES]) {
-			page |= XBZRLE_CHUNK_PAGES - 1;
+	while (page < end) {
+		unsigned long chunk = page / XBZRLE_CHUNK_PAGES;
+		unsigned long next = min((chunk + 1) * XBZRLE_CHUNK_PAGES, end);
+		struct xbz_queue *q;
+
+		if (!r->leaf[chunk]) {
+			page = next;
 			continue;
 		}
-		xbz_cache_put(&xbz_queue_of(s, r, page)->cache, r, page,
-			      XBZ_KNOWN_NOTHING);
+		/* No ENCODE has it, but somebody may be dropping copies. */
+		q = xbz_queue_of(s, r, page);
+		mutex_lock(&q->lock);
+		for (; page < next; page++)
+			xbz_cache_put(&q->cache, r, page, XBZ_KNOWN_NOTHING);
+		xbz_queue_unlock(q);
 		cond_resched();
 	}
 }

@@ -4,22 +4,27 @@
  * last reference to the file. Also what concerns all of its queues at once.
  */
 #include "session.h"
+#include "event.h"
 #include "region.h"
+#include "registry.h"
+#include "settings.h"
 #include "slot.h"
+#include "trim.h"
 #include "vm.h"
 
 #include "core/ring.h"
 
+#include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/file.h>
-#include <linux/idr.h>
+#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
+#include <linux/pid.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-
-static DEFINE_IDA(xbz_session_ids);
 
 /**
  * xbz_session_new() - make an unbound session
@@ -58,6 +63,11 @@ static void xbz_queues_free(struct xbz_queue *queues, unsigned int nr)
  */
 void xbz_session_free(struct xbz_session *s)
 {
+	/* Before anything goes that can be seen from outside. */
+	if (s->mm) {
+		xbz_event_end(s);
+		xbz_registry_del(s);
+	}
 	xbz_slot_del_all(s);
 	xa_destroy(&s->slots);
 	xbz_region_del_all(s);
@@ -67,7 +77,7 @@ void xbz_session_free(struct xbz_session *s)
 	if (s->vm)
 		fput(s->vm);
 	if (s->mm) {
-		ida_free(&xbz_session_ids, s->id);
+		put_pid(s->pid);
 		mmdrop(s->mm);
 	}
 	kfree(s);
@@ -88,8 +98,14 @@ static int xbz_setup_check(const struct xbzrle_setup *arg)
 	return 0;
 }
 
-/* A shard's part of the session's cache, in pages. */
-static unsigned long xbz_shard_pages(u64 bytes, unsigned int nr_queues)
+/**
+ * xbz_shard_pages() - a shard's part of a session's cache
+ * @bytes: what the session's copies may take
+ * @nr_queues: its queues
+ *
+ * Return: pages.
+ */
+unsigned long xbz_shard_pages(u64 bytes, unsigned int nr_queues)
 {
 	return min_t(u64, bytes >> XBZRLE_PAGE_SHIFT, ULONG_MAX) / nr_queues;
 }
@@ -132,10 +148,13 @@ int xbz_session_setup(struct xbz_session *s, struct xbzrle_setup *arg)
 	struct xbz_queue *queues;
 	struct file *vm = NULL;
 	u64 *log_buf;
-	int id, ret;
+	int ret;
 
 	if (s->mm)
 		return -EBUSY;
+	ret = xbz_settings_apply(arg);
+	if (ret)
+		return ret;
 	ret = xbz_setup_check(arg);
 	if (ret)
 		return ret;
@@ -156,16 +175,13 @@ int xbz_session_setup(struct xbz_session *s, struct xbzrle_setup *arg)
 		ret = PTR_ERR(queues);
 		goto err_log_buf;
 	}
-	id = ida_alloc_min(&xbz_session_ids, 1, GFP_KERNEL);
-	if (id < 0) {
-		ret = id;
-		goto err_queues;
-	}
 
 	s->vm = vm;
 	s->manual_protect = arg->flags & XBZRLE_SETUP_MANUAL_PROTECT;
-	s->id = id;
-	s->cache_bytes = arg->cache_bytes;
+	s->owner = current_uid();
+	s->pid = get_task_pid(current, PIDTYPE_TGID);
+	s->born = ktime_get_ns();
+	s->now.begin = s->born;
 	s->log_buf = log_buf;
 	strscpy(s->name, arg->name, sizeof(s->name));
 
@@ -173,17 +189,34 @@ int xbz_session_setup(struct xbz_session *s, struct xbzrle_setup *arg)
 	s->regions = regions;
 	s->queues = queues;
 	s->nr_queues = arg->nr_queues;
+	s->cache_bytes = arg->cache_bytes;
 	/* Not mm_users: our file is part of what keeps that alive. */
 	mmgrab(current->mm);
 	s->mm = current->mm;
 	mutex_unlock(&s->map_lock);
 
-	arg->session = id;
+	/* From here on it is seen, so it has all that one can see. */
+	ret = xbz_registry_add(s);
+	if (ret)
+		goto err_undo;
+	xbz_event_start(s);
+
+	arg->session = s->id;
 	arg->ring_offset = XBZ_MMAP_RINGS;
 	arg->ring_stride = XBZ_MMAP_WINDOW;
 	return 0;
 
-err_queues:
+err_undo:
+	mutex_lock(&s->map_lock);
+	mmdrop(s->mm);
+	s->mm = NULL;
+	s->nr_queues = 0;
+	s->queues = NULL;
+	s->regions = NULL;
+	mutex_unlock(&s->map_lock);
+	put_pid(s->pid);
+	s->log_buf = NULL;
+	s->vm = NULL;
 	xbz_queues_free(queues, arg->nr_queues);
 err_log_buf:
 	kfree(log_buf);
@@ -276,23 +309,32 @@ int xbz_session_invalidate(struct xbz_session *s,
  */
 int xbz_session_cache(struct xbz_session *s, struct xbzrle_cache *arg)
 {
-	unsigned long pages = xbz_shard_pages(arg->cache_bytes, s->nr_queues);
 	unsigned int i;
 
-	arg->old_bytes = s->cache_bytes;
+	arg->old_bytes = xbz_trim_resize(s, arg->cache_bytes);
 	arg->used_bytes = 0;
-	s->cache_bytes = arg->cache_bytes;
 	for (i = 0; i < s->nr_queues; i++) {
-		struct xbz_cache *cache = &s->queues[i].cache;
+		struct xbz_queue *q = &s->queues[i];
 
-		xbz_cache_resize(cache, pages);
-		arg->used_bytes += (u64)cache->nr << XBZRLE_PAGE_SHIFT;
+		/* What somebody else was just dropping is not left to him. */
+		mutex_lock(&q->lock);
+		xbz_cache_drop(&q->cache, xbz_cache_excess(&q->cache));
+		arg->used_bytes += (u64)q->cache.nr << XBZRLE_PAGE_SHIFT;
+		xbz_queue_unlock(q);
 	}
 	return 0;
 }
 
-/* Single words, read while they change: each is right, their sums nearly. */
-static void xbz_add_queue(struct xbzrle_counters *c, const struct xbz_queue *q)
+/**
+ * xbz_queue_sum() - add what a queue did
+ * @q: the queue
+ * @c: what to add it to
+ *
+ * Single words, read while they change: each is right, their sums nearly.
+ *
+ * Context: any; no lock is needed.
+ */
+void xbz_queue_sum(const struct xbz_queue *q, struct xbzrle_counters *c)
 {
 	const struct xbz_queue_stats *st = &q->stats;
 
@@ -335,20 +377,80 @@ int xbz_session_counters(struct xbz_session *s, struct xbzrle_counters *arg)
 
 	*arg = (struct xbzrle_counters){ .size = size, .queue = queue };
 	if (queue != XBZRLE_ALL_QUEUES)
-		xbz_add_queue(arg, &s->queues[array_index_nospec(queue, s->nr_queues)]);
+		xbz_queue_sum(&s->queues[array_index_nospec(queue, s->nr_queues)],
+			      arg);
 	else
 		for (i = 0; i < s->nr_queues; i++)
-			xbz_add_queue(arg, &s->queues[i]);
-	arg->syncs = s->pass;
+			xbz_queue_sum(&s->queues[i], arg);
+	arg->syncs = s->now.number;
 	arg->log_dirty = s->log_dirty;
 	arg->log_clears = atomic64_read(&s->log_clears);
 	return 0;
 }
 
 /**
- * xbz_session_exit() - the module goes
+ * xbz_session_sum() - add what all queues of a session did, and its SYNCs
+ * @s: the session
+ * @sum: what to add it to
+ *
+ * Context: any; a reference or the session's lock is held.
  */
-void xbz_session_exit(void)
+void xbz_session_sum(struct xbz_session *s, struct xbzrle_counters *sum)
 {
-	ida_destroy(&xbz_session_ids);
+	unsigned int i;
+
+	for (i = 0; i < s->nr_queues; i++)
+		xbz_queue_sum(&s->queues[i], sum);
+	sum->syncs += READ_ONCE(s->now.number);
+	sum->log_dirty += READ_ONCE(s->log_dirty);
+	sum->log_clears += atomic64_read(&s->log_clears);
+}
+
+/**
+ * xbz_session_copies() - copies that a session holds
+ * @s: the session
+ *
+ * Context: any; a reference or the session's lock is held.
+ */
+unsigned long xbz_session_copies(const struct xbz_session *s)
+{
+	unsigned long copies = 0;
+	unsigned int i;
+
+	for (i = 0; i < s->nr_queues; i++)
+		copies += READ_ONCE(s->queues[i].cache.nr);
+	return copies;
+}
+
+/**
+ * xbz_session_next_pass() - a pass ends and another one begins
+ * @s: the session
+ * @dirty: bits that are newly set for it
+ *
+ * Context: the session's lock is held for writing, so no queue encodes.
+ * Return: the number of the pass that begins.
+ */
+u64 xbz_session_next_pass(struct xbz_session *s, u64 dirty)
+{
+	struct xbzrle_counters sum = { };
+	u64 now = ktime_get_ns(), pages;
+
+	xbz_session_sum(s, &sum);
+	pages = sum.pages_same + sum.pages_zero + sum.pages_delta +
+		sum.pages_raw;
+
+	mutex_lock(&s->map_lock);
+	s->last = s->now;
+	s->last.time = now - s->now.begin;
+	s->last.pages = pages - s->now.pages;
+	s->last.bytes = sum.bytes - s->now.bytes;
+	s->now = (struct xbz_pass){
+		.number = s->last.number + 1,
+		.begin = now,
+		.dirty = dirty,
+		.pages = pages,
+		.bytes = sum.bytes,
+	};
+	mutex_unlock(&s->map_lock);
+	return s->now.number;
 }

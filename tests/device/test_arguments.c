@@ -135,7 +135,9 @@ static const struct call {
 	  _make }
 #define RESERVED(_struct) offsetof(struct _struct, reserved)
 	CALL(INFO, xbzrle_info, 0, NO_RESERVED, make_info),
-	CALL(SETUP, xbzrle_setup, XBZRLE_SETUP_MANUAL_PROTECT,
+	CALL(SETUP, xbzrle_setup,
+	     XBZRLE_SETUP_MANUAL_PROTECT | XBZRLE_SETUP_DEFAULT_CACHE |
+		     XBZRLE_SETUP_DEFAULT_QUEUES,
 	     RESERVED(xbzrle_setup), make_setup),
 	CALL(REGION_SET, xbzrle_region, 0, RESERVED(xbzrle_region),
 	     make_region),

@@ -80,6 +80,7 @@
 /* xbzrle_info.features */
 #define XBZRLE_FEATURE_KVM_LOG		(1ULL << 0) /* harvests KVM's dirty log */
 #define XBZRLE_FEATURE_ZERO_BASE	(1ULL << 1) /* deltas against zero */
+#define XBZRLE_FEATURE_DEFAULTS		(1ULL << 2) /* XBZRLE_SETUP_DEFAULT_* */
 
 /**
  * struct xbzrle_info - XBZRLE_INFO: what this module can do
@@ -120,6 +121,10 @@ struct xbzrle_info {
 /* xbzrle_setup.flags */
 /* The VM has KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 enabled. */
 #define XBZRLE_SETUP_MANUAL_PROTECT	(1U << 0)
+/* cache_bytes is 0, and becomes what the host has as default. */
+#define XBZRLE_SETUP_DEFAULT_CACHE	(1U << 1)
+/* The same for nr_queues. */
+#define XBZRLE_SETUP_DEFAULT_QUEUES	(1U << 2)
 
 /**
  * struct xbzrle_setup - XBZRLE_SETUP: bind the session, once
@@ -148,7 +153,8 @@ struct xbzrle_info {
  *   -EBADF    vm_fd is no open file
  *   -EBADFD   vm_fd is no KVM VM
  *   -EXDEV    the VM belongs to another process
- *   -EINVAL   a flag that needs a VM, without one; name not terminated
+ *   -EINVAL   a flag that needs a VM, without one; a default is asked for and
+ *             a number given; name not terminated
  */
 struct xbzrle_setup {
 	__u32 size;
