@@ -14,9 +14,11 @@
  * put back.
  */
 #include "encode.h"
+#include "event.h"
 #include "harvest.h"
 #include "region.h"
 #include "session.h"
+#include "trim.h"
 
 #include "core/record.h"
 
@@ -25,6 +27,7 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/xbzrle.h>
+#include <linux/xbzrle_netlink.h>
 
 /**
  * struct xbz_batch - one ENCODE
@@ -224,7 +227,9 @@ int xbz_encode_batch(struct xbz_session *s, struct xbzrle_encode *arg)
 	if (mutex_lock_killable(&q->lock))
 		return -EINTR;
 	if (q->broken || xbz_ring_reserve(&q->ring, &b.room)) {
-		q->broken = true;
+		if (!q->broken)
+			xbz_event_warning(s, XBZRLE_WARNING_CONSUMER, q->index);
+		WRITE_ONCE(q->broken, true);
 		ret = -EPIPE;
 		goto out_unlock;
 	}
@@ -233,6 +238,6 @@ int xbz_encode_batch(struct xbz_session *s, struct xbzrle_encode *arg)
 	xbz_batch_end(&b);
 
 out_unlock:
-	mutex_unlock(&q->lock);
+	xbz_queue_unlock(q);
 	return ret;
 }
