@@ -52,11 +52,13 @@ struct xbz_message {
 /**
  * struct xbz_dump - how far a dump is; in its cb->ctx
  * @next: the least number that comes next
+ * @began: when it began; younger sessions are left out, so that it ends
  * @started: the rest is set
  * @admin: an administrator asks
  */
 struct xbz_dump {
 	unsigned long next;
+	u64 began;
 	bool started;
 	bool admin;
 };
@@ -320,8 +322,10 @@ static struct xbz_dump *xbz_dump_begin(struct xbz_message *m,
 
 	BUILD_BUG_ON(sizeof(*dump) > sizeof(cb->ctx));
 	/* The first part is made when it is asked for, by who asks. */
-	if (!dump->started)
+	if (!dump->started) {
 		dump->admin = netlink_capable(cb->skb, CAP_NET_ADMIN);
+		dump->began = ktime_get_ns();
+	}
 	*m = (struct xbz_message){
 		.skb = skb,
 		.request = cb->skb,
@@ -371,8 +375,9 @@ int xbzrle_nl_session_get_dumpit(struct sk_buff *skb,
 	dump = xbz_dump_begin(&m, skb, cb, XBZRLE_CMD_SESSION_GET);
 	dump->started = true;
 	for (; (s = xbz_registry_next(&dump->next)); dump->next++) {
-		ret = xbz_fill_session(&m, s,
-				       attrs[XBZRLE_A_SESSION_WANT_ESTIMATE]);
+		if (s->born <= dump->began)
+			ret = xbz_fill_session(&m, s,
+					       attrs[XBZRLE_A_SESSION_WANT_ESTIMATE]);
 		xbz_registry_put(s);
 		if (ret)
 			break;

@@ -5,6 +5,7 @@
  */
 #include "session.h"
 #include "event.h"
+#include "memory.h"
 #include "region.h"
 #include "registry.h"
 #include "settings.h"
@@ -181,6 +182,7 @@ int xbz_session_setup(struct xbz_session *s, struct xbzrle_setup *arg)
 	s->owner = current_uid();
 	s->pid = get_task_pid(current, PIDTYPE_TGID);
 	s->born = ktime_get_ns();
+	s->refused = xbz_mem_refused();
 	s->now.begin = s->born;
 	s->log_buf = log_buf;
 	strscpy(s->name, arg->name, sizeof(s->name));
