@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xbzctl status: what the loaded module says of itself.
+ * xbzctl status: what the loaded module says of itself. Over the netlink family;
+ * with --device, over a device, which then need not be the usual one.
  */
+#include "netlink.h"
+#include "print.h"
+#include "xbzctl.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <xbzrle/xbzrle.h>
-
-#include "xbzctl.h"
-
-#define MIB (1024.0 * 1024.0)
 
 static const char *mend(int error)
 {
@@ -38,26 +39,69 @@ static int failed(const struct xbzctl *ctl, int error)
 	return XBZCTL_FAILED;
 }
 
-static void print_json(const struct xbzrle_info *info)
+static int from_device(const struct xbzctl *ctl, struct xbzctl_settings *out)
 {
-	printf("{\"abi\": %u, \"codec\": \"%.16s\", \"page_size\": %u, ",
-	       info->abi_version, info->codec, 1U << info->page_shift);
-	printf("\"max_queues\": %u, \"max_regions\": %u, \"max_slots\": %u, ",
-	       info->max_queues, info->max_regions, info->max_slots);
-	printf("\"memory_max\": %llu, \"memory_used\": %llu}\n",
-	       (unsigned long long)info->memory_max,
-	       (unsigned long long)info->memory_used);
+	struct xbzrle_info info = { .size = sizeof(info) };
+	struct xbz_session *s;
+	int ret;
+
+	ret = xbz_session_open(&s, ctl->device);
+	if (ret)
+		return failed(ctl, ret);
+	ret = xbz_session_info(s, &info);
+	xbz_session_close(s);
+	if (ret)
+		return failed(ctl, ret);
+	out->abi_version = info.abi_version;
+	out->page_size = 1U << info.page_shift;
+	out->memory_max = info.memory_max;
+	out->memory_used = info.memory_used;
+	snprintf(out->codec, sizeof(out->codec), "%.16s",
+		 (const char *)info.codec);
+	return XBZCTL_OK;
 }
 
-static void print_text(const struct xbzrle_info *info)
+static void print_json(const struct xbzctl_settings *s, bool device)
 {
-	printf("ABI version   %u\n", info->abi_version);
-	printf("codec         %.16s\n", info->codec);
-	printf("page size     %u bytes\n", 1U << info->page_shift);
-	printf("per session   %u queues, %u regions, %u slots\n",
-	       info->max_queues, info->max_regions, info->max_slots);
-	printf("memory        %.1f MiB used of %.1f MiB allowed\n",
-	       info->memory_used / MIB, info->memory_max / MIB);
+	json_open(NULL, '{');
+	json_u64("abi", s->abi_version);
+	json_text("codec", s->codec);
+	json_u64("page_size", s->page_size);
+	json_u64("memory_max", s->memory_max);
+	json_u64("memory_used", s->memory_used);
+	if (!device) {
+		json_text("version", s->version);
+		json_u64("memory_host", s->memory_host);
+		json_u64("memory_limit", s->memory_limit);
+		json_u64("default_cache", s->default_cache);
+		json_u64("default_queues", s->default_queues);
+		json_u64("sessions", s->sessions);
+	}
+	json_close('{');
+	json_end();
+}
+
+static void print_text(const struct xbzctl_settings *s, bool device)
+{
+	char a[16], b[16], c[16];
+
+	if (!device)
+		printf("module        %s\n", s->version);
+	printf("ABI version   %u\n", s->abi_version);
+	printf("codec         %s\n", s->codec);
+	printf("page size     %u bytes\n", s->page_size);
+	printf("memory        %s used of %s allowed",
+	       size_text(a, s->memory_used), size_text(b, s->memory_max));
+	if (device) {
+		putchar('\n');
+		return;
+	}
+	printf(", host has %s\n", size_text(c, s->memory_host));
+	printf("defaults      cache %s, %llu queue%s\n",
+	       size_text(a, s->default_cache),
+	       (unsigned long long)s->default_queues,
+	       s->default_queues == 1 ? "" : "s");
+	printf("sessions      %u\n", s->sessions);
 }
 
 /**
@@ -70,8 +114,8 @@ static void print_text(const struct xbzrle_info *info)
  */
 int xbzctl_status(const struct xbzctl *ctl, int argc, char **argv)
 {
-	struct xbzrle_info info = { .size = sizeof(info) };
-	struct xbz_session *s;
+	struct xbzctl_settings settings = { 0 };
+	struct xbzctl_nl *nl;
 	int ret;
 
 	if (argc > 1) {
@@ -79,16 +123,22 @@ int xbzctl_status(const struct xbzctl *ctl, int argc, char **argv)
 			argv[1]);
 		return XBZCTL_USAGE;
 	}
-	ret = xbz_session_open(&s, ctl->device);
-	if (ret)
-		return failed(ctl, ret);
-	ret = xbz_session_info(s, &info);
-	xbz_session_close(s);
-	if (ret)
-		return failed(ctl, ret);
+	if (ctl->device) {
+		ret = from_device(ctl, &settings);
+		if (ret)
+			return ret;
+	} else {
+		nl = xbzctl_nl_open();
+		if (!nl)
+			return XBZCTL_FAILED;
+		ret = xbzctl_get_settings(nl, &settings);
+		xbzctl_nl_close(nl);
+		if (ret)
+			return XBZCTL_FAILED;
+	}
 	if (ctl->json)
-		print_json(&info);
+		print_json(&settings, ctl->device);
 	else
-		print_text(&info);
+		print_text(&settings, ctl->device);
 	return XBZCTL_OK;
 }

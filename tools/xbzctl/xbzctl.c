@@ -17,21 +17,33 @@ static const struct {
 } commands[] = {
 	{ "status", "the module: ABI, codec, limits, memory in use",
 	  xbzctl_status },
+	{ "list", "all sessions, a line each", xbzctl_list },
+	{ "show", "SESSION: one session, its regions and queues", xbzctl_show },
+	{ "cache", "size SIZE [SESSION], limit SIZE: how much is remembered",
+	  xbzctl_cache },
+	{ "flush", "[SESSION]: drop the copies of a session, or of all",
+	  xbzctl_flush },
+	{ "stats", "[SESSION]: counters, with QEMU's names beside them",
+	  xbzctl_stats },
+	{ "monitor", "[-n COUNT]: events as they come", xbzctl_monitor },
+	{ "top", "[-d SECONDS] [-n COUNT]: all sessions with their rates",
+	  xbzctl_top },
+	{ "doctor", "what a migration needs, and what mends it",
+	  xbzctl_doctor },
 };
-
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 static void usage(FILE *out)
 {
 	size_t i;
 
-	fprintf(out, "Usage: xbzctl [--json] [--device PATH] COMMAND\n\n");
+	fprintf(out, "Usage: xbzctl [OPTION...] COMMAND [ARGUMENT...]\n\n");
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-10s %s\n", commands[i].name,
 			commands[i].help);
 	fprintf(out, "\n"
 		"  --json         print JSON\n"
-		"  --device PATH  the device (" XBZCTL_DEVICE ")\n"
+		"  --openmetrics  print OpenMetrics (stats)\n"
+		"  --device PATH  status of a device, not of the module\n"
 		"  --version      print the version\n"
 		"  --help         print this\n\n"
 		"Exit status: 0 for success, 1 if it failed, 2 for a command line that is not understood.\n");
@@ -41,12 +53,13 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
+		{ "openmetrics", no_argument, NULL, 'o' },
 		{ "device", required_argument, NULL, 'd' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ },
 	};
-	struct xbzctl ctl = { .device = XBZCTL_DEVICE };
+	struct xbzctl ctl = { 0 };
 	size_t i;
 	int opt;
 
@@ -54,6 +67,9 @@ int main(int argc, char **argv)
 		switch (opt) {
 		case 'j':
 			ctl.json = true;
+			break;
+		case 'o':
+			ctl.openmetrics = true;
 			break;
 		case 'd':
 			ctl.device = optarg;
@@ -71,6 +87,10 @@ int main(int argc, char **argv)
 	}
 	if (optind == argc) {
 		usage(stderr);
+		return XBZCTL_USAGE;
+	}
+	if (ctl.openmetrics && strcmp(argv[optind], "stats")) {
+		fprintf(stderr, "xbzctl: --openmetrics is for stats\n");
 		return XBZCTL_USAGE;
 	}
 	for (i = 0; i < ARRAY_SIZE(commands); i++)

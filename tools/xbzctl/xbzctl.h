@@ -7,6 +7,7 @@
 #define XBZCTL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define XBZCTL_DEVICE "/dev/xbzrle"
 
@@ -15,16 +16,28 @@
 #define XBZCTL_FAILED 1
 #define XBZCTL_USAGE 2
 
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
 /**
  * struct xbzctl - what the command line said before the subcommand
  * @json: print JSON
+ * @openmetrics: print OpenMetrics
  * @device: path of the device
  */
 struct xbzctl {
 	bool json;
+	bool openmetrics;
 	const char *device;
 };
 
 int xbzctl_status(const struct xbzctl *ctl, int argc, char **argv);
+int xbzctl_list(const struct xbzctl *ctl, int argc, char **argv);
+int xbzctl_show(const struct xbzctl *ctl, int argc, char **argv);
+int xbzctl_cache(const struct xbzctl *ctl, int argc, char **argv);
+int xbzctl_flush(const struct xbzctl *ctl, int argc, char **argv);
+int xbzctl_stats(const struct xbzctl *ctl, int argc, char **argv);
+int xbzctl_monitor(const struct xbzctl *ctl, int argc, char **argv);
+int xbzctl_top(const struct xbzctl *ctl, int argc, char **argv);
+int xbzctl_doctor(const struct xbzctl *ctl, int argc, char **argv);
 
 #endif /* XBZCTL_H */

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * xbzctl cache: sizes of caches. `size` is a session's, or the default for those
+ * to come; `limit` is what all sessions may use together.
+ */
+#include "args.h"
+#include "netlink.h"
+#include "print.h"
+#include "xbzctl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int usage(void)
+{
+	fprintf(stderr,
+		"Usage: xbzctl cache size SIZE [SESSION]\n"
+		"       xbzctl cache limit SIZE\n\n"
+		"SIZE is a number of bytes, with k, m, g or t of 1024, 1024^2 ..., or with %% of\n"
+		"the host's memory. Without SESSION, size is the default of those to come.\n");
+	return XBZCTL_USAGE;
+}
+
+static void print_change(const struct xbzctl *ctl, const char *what,
+			 uint64_t old, uint64_t new, const char *automatic)
+{
+	char a[16], b[16];
+
+	if (ctl->json) {
+		json_open(NULL, '{');
+		json_text("what", what);
+		json_u64("old", old);
+		json_u64("new", new);
+		json_close('{');
+		json_end();
+		return;
+	}
+	printf("%s: %s, was %s\n", what,
+	       !new && automatic ? automatic : size_text(b, new),
+	       !old && automatic ? automatic : size_text(a, old));
+}
+
+static void take_settings(const struct nlmsghdr *msg, void *data)
+{
+	xbzctl_parse_settings(msg, data);
+}
+
+static void take_session(const struct nlmsghdr *msg, void *data)
+{
+	xbzctl_parse_session(msg, data);
+}
+
+static int set_session(const struct xbzctl *ctl, struct xbzctl_nl *nl,
+		       uint32_t id, uint64_t bytes)
+{
+	struct nlmsghdr *msg = xbzctl_nl_request(nl, XBZRLE_CMD_SESSION_SET, 0);
+	struct xbzctl_session s;
+	char what[64];
+	int ret;
+
+	mnl_attr_put_u32(msg, XBZRLE_A_SESSION_ID, id);
+	mnl_attr_put_u64(msg, XBZRLE_A_SESSION_CACHE_BYTES, bytes);
+	ret = xbzctl_nl_call(nl, take_session, &s);
+	if (ret)
+		return ret;
+	snprintf(what, sizeof(what), "cache of session %u", id);
+	print_change(ctl, what, s.old_cache_bytes, s.cache_bytes, NULL);
+	return 0;
+}
+
+static int set_host(const struct xbzctl *ctl, struct xbzctl_nl *nl, bool limit,
+		    uint64_t bytes)
+{
+	struct nlmsghdr *msg = xbzctl_nl_request(nl, XBZRLE_CMD_SETTINGS_SET, 0);
+	struct xbzctl_settings s;
+	int ret;
+
+	/* The limit is in whole MiB; a part of the host's memory hardly ever is. */
+	if (limit)
+		bytes = (bytes + (1 << 20) - 1) >> 20 << 20;
+	mnl_attr_put_u64(msg, limit ? XBZRLE_A_SETTINGS_MEMORY_LIMIT :
+				      XBZRLE_A_SETTINGS_DEFAULT_CACHE, bytes);
+	ret = xbzctl_nl_call(nl, take_settings, &s);
+	if (ret)
+		return ret;
+	if (limit)
+		print_change(ctl, "limit of all sessions", s.old[2],
+			     s.memory_limit, "a quarter of the host's memory");
+	else
+		print_change(ctl, "default cache", s.old[0], s.default_cache,
+			     NULL);
+	return 0;
+}
+
+/**
+ * xbzctl_cache() - the subcommand
+ * @ctl: options before it
+ * @argc: number of @argv, which begins with the subcommand
+ * @argv: see usage()
+ *
+ * Return: the exit status.
+ */
+int xbzctl_cache(const struct xbzctl *ctl, int argc, char **argv)
+{
+	struct xbzctl_settings settings;
+	struct xbzctl_nl *nl;
+	bool limit, session;
+	uint32_t id = 0;
+	uint64_t bytes;
+	int ret;
+
+	if (argc < 3)
+		return usage();
+	limit = !strcmp(argv[1], "limit");
+	session = !limit && argc == 4;
+	if ((!limit && strcmp(argv[1], "size")) || argc > 3 + session)
+		return usage();
+	if (!size_read(argv[2], 0, &bytes)) {
+		fprintf(stderr, "xbzctl: '%s' is no size\n", argv[2]);
+		return usage();
+	}
+	if (session && !session_read(argv[3], &id))
+		return XBZCTL_USAGE;
+
+	nl = xbzctl_nl_open();
+	if (!nl)
+		return XBZCTL_FAILED;
+	ret = xbzctl_get_settings(nl, &settings);
+	if (!ret) {
+		size_read(argv[2], settings.memory_host, &bytes);
+		ret = session ? set_session(ctl, nl, id, bytes) :
+				set_host(ctl, nl, limit, bytes);
+	}
+	xbzctl_nl_close(nl);
+	return ret ? XBZCTL_FAILED : XBZCTL_OK;
+}

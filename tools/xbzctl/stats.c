@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * xbzctl stats: counters of all sessions since the module was loaded, or of one
+ * session. Beside ours stand the names of QEMU's, which its XBZRLE has had since
+ * 2011 and which scripts know.
+ */
+#include "args.h"
+#include "netlink.h"
+#include "print.h"
+#include "xbzctl.h"
+
+#include <linux/genetlink.h>
+#include <stdio.h>
+
+struct totals {
+	uint64_t started, ended, refused;
+	xbzctl_stats_t stats;
+};
+
+/* (name of 2011, of OpenMetrics, what it is the sum of) */
+static const struct {
+	const char *name;
+	const char *json;
+	unsigned int attrs[2];
+} old_names[] = {
+	{ "duplicate", "duplicate", { XBZRLE_A_STATS_PAGES_ZERO } },
+	{ "normal", "normal", { XBZRLE_A_STATS_PAGES_RAW } },
+	{ "xbzrle", "xbzrle", { XBZRLE_A_STATS_PAGES_DELTA } },
+	{ "overflow", "overflow", { XBZRLE_A_STATS_OVERFLOWS } },
+	{ "cache-hit", "cache_hit", { XBZRLE_A_STATS_CACHE_HITS } },
+	{ "cache-lookup", "cache_lookup",
+	  { XBZRLE_A_STATS_CACHE_HITS, XBZRLE_A_STATS_CACHE_MISSES } },
+};
+
+static uint64_t old_value(size_t i, const uint64_t *stats)
+{
+	uint64_t value = stats[old_names[i].attrs[0]];
+
+	return old_names[i].attrs[1] ? value + stats[old_names[i].attrs[1]] :
+				       value;
+}
+
+static void take(const struct nlmsghdr *msg, void *data)
+{
+	struct totals *t = data;
+	const struct nlattr *attr, *nested;
+
+	mnl_attr_for_each(attr, msg, sizeof(struct genlmsghdr)) {
+		switch (mnl_attr_get_type(attr)) {
+		case XBZRLE_A_TOTALS_STARTED:
+			t->started = mnl_attr_get_u64(attr);
+			break;
+		case XBZRLE_A_TOTALS_ENDED:
+			t->ended = mnl_attr_get_u64(attr);
+			break;
+		case XBZRLE_A_TOTALS_REFUSED:
+			t->refused = mnl_attr_get_u64(attr);
+			break;
+		case XBZRLE_A_TOTALS_STATS:
+			mnl_attr_for_each_nested(nested, attr)
+				if (mnl_attr_get_type(nested) <=
+				    XBZRLE_A_STATS_MAX)
+					t->stats[mnl_attr_get_type(nested)] =
+						mnl_attr_get_u64(nested);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+static void print_text(const struct totals *t, bool totals)
+{
+	unsigned int attr;
+	size_t i, j;
+
+	if (totals) {
+		printf("%-13s %16llu  sessions set up\n", "started",
+		       (unsigned long long)t->started);
+		printf("%-13s %16llu  sessions that have ended\n", "ended",
+		       (unsigned long long)t->ended);
+		printf("%-13s %16llu  allocations that the limit did not allow\n",
+		       "refused", (unsigned long long)t->refused);
+	}
+	for (i = 0; i < nr_counters; i++) {
+		attr = counters[i].attr;
+		printf("%-13s %16llu  %s", counters[i].name,
+		       (unsigned long long)t->stats[attr], counters[i].help);
+		for (j = 0; j < ARRAY_SIZE(old_names); j++)
+			if (old_names[j].attrs[0] == attr &&
+			    !old_names[j].attrs[1])
+				printf(" (QEMU: %s)", old_names[j].name);
+		putchar('\n');
+	}
+	i = ARRAY_SIZE(old_names) - 1;
+	printf("%-13s %16llu  hits and misses (QEMU: %s)\n", "lookups",
+	       (unsigned long long)old_value(i, t->stats), old_names[i].name);
+}
+
+static void print_json(const struct totals *t, bool totals)
+{
+	size_t i;
+
+	json_open(NULL, '{');
+	if (totals) {
+		json_u64("started", t->started);
+		json_u64("ended", t->ended);
+		json_u64("refused", t->refused);
+	}
+	json_stats("stats", t->stats);
+	json_open("qemu", '{');
+	for (i = 0; i < ARRAY_SIZE(old_names); i++)
+		json_u64(old_names[i].json, old_value(i, t->stats));
+	json_close('{');
+	json_close('{');
+	json_end();
+}
+
+static void metric(const char *name, bool gauge, const char *help,
+		   const char *labels, uint64_t value)
+{
+	printf("# TYPE xbzrle_%s %s\n# HELP xbzrle_%s %s\n", name,
+	       gauge ? "gauge" : "counter", name, help);
+	printf("xbzrle_%s%s%s %llu\n", name, gauge ? "" : "_total", labels,
+	       (unsigned long long)value);
+}
+
+static void print_openmetrics(const struct totals *t, bool totals, uint32_t id)
+{
+	char labels[32] = "";
+	size_t i;
+
+	if (!totals)
+		snprintf(labels, sizeof(labels), "{session=\"%u\"}", id);
+	if (totals) {
+		metric("sessions_started", false, "sessions set up", labels,
+		       t->started);
+		metric("sessions_ended", false, "sessions that have ended",
+		       labels, t->ended);
+		metric("allocations_refused", false,
+		       "allocations that the limit did not allow", labels,
+		       t->refused);
+	}
+	for (i = 0; i < nr_counters; i++)
+		metric(counters[i].name, counters[i].gauge, counters[i].help,
+		       labels, t->stats[counters[i].attr]);
+	puts("# EOF");
+}
+
+static int get(struct xbzctl_nl *nl, uint32_t id, struct totals *t)
+{
+	struct xbzctl_session s;
+	size_t i;
+	int ret;
+
+	if (!id) {
+		xbzctl_nl_request(nl, XBZRLE_CMD_STATS_GET, 0);
+		return xbzctl_nl_call(nl, take, t);
+	}
+	ret = xbzctl_get_session(nl, id, false, &s);
+	for (i = 0; !ret && i < ARRAY_SIZE(t->stats); i++)
+		t->stats[i] = s.stats[i];
+	return ret;
+}
+
+/**
+ * xbzctl_stats() - the subcommand
+ * @ctl: options before it
+ * @argc: number of @argv, which begins with the subcommand
+ * @argv: a session, or nothing
+ *
+ * Return: the exit status.
+ */
+int xbzctl_stats(const struct xbzctl *ctl, int argc, char **argv)
+{
+	struct totals t = { 0 };
+	struct xbzctl_nl *nl;
+	uint32_t id = 0;
+	int ret;
+
+	if (argc > 2) {
+		fprintf(stderr, "Usage: xbzctl stats [SESSION]\n");
+		return XBZCTL_USAGE;
+	}
+	if (argc == 2 && !session_read(argv[1], &id))
+		return XBZCTL_USAGE;
+	nl = xbzctl_nl_open();
+	if (!nl)
+		return XBZCTL_FAILED;
+	ret = get(nl, id, &t);
+	xbzctl_nl_close(nl);
+	if (ret)
+		return XBZCTL_FAILED;
+	if (ctl->openmetrics)
+		print_openmetrics(&t, !id, id);
+	else if (ctl->json)
+		print_json(&t, !id);
+	else
+		print_text(&t, !id);
+	return XBZCTL_OK;
+}

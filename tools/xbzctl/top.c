@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * xbzctl top: all sessions, again and again, with rates between two looks, and
+ * how long each will take to converge. On a terminal it is one screen, of the
+ * size that the terminal has at the moment; elsewhere, and with TERM=dumb, one
+ * table follows the other.
+ */
+#include "args.h"
+#include "netlink.h"
+#include "print.h"
+#include "xbzctl.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RAW_RECORD (4096 + 8)
+#define MIB (1 << 20)
+
+struct look {
+	struct xbzctl_session *all;
+	long nr;
+	double when;
+};
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+static const struct xbzctl_session *find(const struct look *look, uint32_t id)
+{
+	long i;
+
+	for (i = 0; i < look->nr; i++)
+		if (look->all[i].id == id)
+			return &look->all[i];
+	return NULL;
+}
+
+/* Pages a second that the guest dirties, by the log of the last pass. */
+static double dirty_rate(const struct xbzctl_session *s)
+{
+	uint64_t time = s->has_last ? s->last[XBZRLE_A_PASS_TIME] : 0;
+
+	return time ? s->pass[XBZRLE_A_PASS_DIRTY] / (time / 1e9) : 0;
+}
+
+/* What all dirty pages so far would have taken whole, and did take. */
+static double saving(const uint64_t *st)
+{
+	uint64_t pages = st[XBZRLE_A_STATS_PAGES_SAME] +
+			 st[XBZRLE_A_STATS_PAGES_ZERO] +
+			 st[XBZRLE_A_STATS_PAGES_DELTA] +
+			 st[XBZRLE_A_STATS_PAGES_RAW];
+
+	return pages ? 100 - percent(st[XBZRLE_A_STATS_BYTES],
+				     pages * RAW_RECORD) : 0;
+}
+
+static void converges(char *to, size_t size, const struct xbzctl_session *s,
+		      double wire)
+{
+	/* What a dirty page takes, by the estimate. */
+	double each = s->dirty ? (double)s->bytes / s->dirty : 0;
+	double grows = dirty_rate(s) * each;
+
+	if (s->broken)
+		snprintf(to, size, "will not converge: queue broken");
+	else if (!s->dirty)
+		snprintf(to, size, "nothing dirty");
+	else if (wire <= 0)
+		snprintf(to, size, "nothing is sent");
+	else if (grows >= wire)
+		snprintf(to, size, "will not converge: dirtied faster than sent");
+	else
+		snprintf(to, size, "%.1f s", s->bytes / (wire - grows));
+}
+
+static double wire_rate(const struct xbzctl_session *s, const struct look *last,
+			double seconds)
+{
+	const struct xbzctl_session *before = find(last, s->id);
+
+	if (!before || seconds <= 0)
+		return 0;
+	return (s->stats[XBZRLE_A_STATS_BYTES] -
+		before->stats[XBZRLE_A_STATS_BYTES]) / seconds;
+}
+
+static void print_line(const struct xbzctl_session *s, double wire, int columns)
+{
+	const uint64_t *st = s->stats;
+	uint64_t hits = st[XBZRLE_A_STATS_CACHE_HITS];
+	char cache[16], name[64], when[64], line[256];
+
+	converges(when, sizeof(when), s, wire);
+	snprintf(line, sizeof(line),
+		 "%5u %-12.12s %5llu %8.0f %8.1f %5.1f%% %5.1f%% %8s %s",
+		 s->id, s->named ? safe(name, s->name) : "-",
+		 (unsigned long long)s->pass[XBZRLE_A_PASS_NUMBER],
+		 dirty_rate(s), wire / MIB, saving(st),
+		 percent(hits, hits + st[XBZRLE_A_STATS_CACHE_MISSES]),
+		 size_text(cache, s->cache_used), when);
+	printf("%.*s\n", columns, line);
+}
+
+static void print_json(const struct look *this, const struct look *last)
+{
+	double seconds = this->when - last->when;
+	char when[64];
+	long i;
+
+	json_open(NULL, '{');
+	json_open("sessions", '[');
+	for (i = 0; i < this->nr; i++) {
+		const struct xbzctl_session *s = &this->all[i];
+		double wire = wire_rate(s, last, seconds);
+
+		converges(when, sizeof(when), s, wire);
+		json_open(NULL, '{');
+		json_session("session", s);
+		json_double("wire_bytes_per_second", wire);
+		json_double("dirty_pages_per_second", dirty_rate(s));
+		json_double("saving_percent", saving(s->stats));
+		json_text("converges", when);
+		json_close('{');
+	}
+	json_close('[');
+	json_close('{');
+	json_end();
+}
+
+static void print_table(const struct look *this, const struct look *last,
+			bool screen)
+{
+	struct winsize size = { .ws_row = 24, .ws_col = 80 };
+	double seconds = this->when - last->when;
+	int columns, rows;
+	long i;
+
+	if (screen)
+		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	columns = size.ws_col && screen ? size.ws_col : 255;
+	rows = size.ws_row > 3 && screen ? size.ws_row - 3 : 1 << 20;
+	if (screen)
+		fputs("\033[H\033[J", stdout);
+	printf("%.*s\n", columns,
+	       "   ID NAME          PASS  DIRTY/s    MiB/s   SAVE   HITS    CACHE CONVERGES IN");
+	for (i = 0; i < this->nr && i < rows; i++)
+		print_line(&this->all[i],
+			   wire_rate(&this->all[i], last, seconds), columns);
+	if (this->nr > rows)
+		printf("and %ld more\n", this->nr - rows);
+	fflush(stdout);
+}
+
+static void wait_for(double seconds)
+{
+	struct timespec ts = { .tv_sec = seconds };
+
+	ts.tv_nsec = (seconds - ts.tv_sec) * 1e9;
+	nanosleep(&ts, NULL);
+}
+
+static int run(const struct xbzctl *ctl, struct xbzctl_nl *nl, double seconds,
+	       double count)
+{
+	const char *term = getenv("TERM");
+	bool screen = !ctl->json && isatty(STDOUT_FILENO) && term &&
+		      strcmp(term, "dumb");
+	struct look last = { 0 }, this;
+
+	for (; count >= 1; count--) {
+		this.all = NULL;
+		this.nr = xbzctl_get_sessions(nl, true, &this.all);
+		this.when = now();
+		if (this.nr < 0) {
+			free(last.all);
+			return XBZCTL_FAILED;
+		}
+		if (ctl->json)
+			print_json(&this, &last);
+		else
+			print_table(&this, &last, screen);
+		free(last.all);
+		last = this;
+		if (count >= 2)
+			wait_for(seconds);
+	}
+	free(last.all);
+	return XBZCTL_OK;
+}
+
+/**
+ * xbzctl_top() - the subcommand
+ * @ctl: options before it
+ * @argc: number of @argv, which begins with the subcommand
+ * @argv: -d SECONDS between looks, -n COUNT of looks
+ *
+ * Return: the exit status.
+ */
+int xbzctl_top(const struct xbzctl *ctl, int argc, char **argv)
+{
+	double seconds = 1, count = 1e300;
+	struct xbzctl_nl *nl;
+	bool good = true;
+	int opt, ret;
+
+	optind = 1;
+	while ((opt = getopt(argc, argv, "+d:n:")) != -1) {
+		if (opt == 'd')
+			good &= number_read("-d", optarg, 0.05, 3600, &seconds);
+		else if (opt == 'n')
+			good &= number_read("-n", optarg, 1, 1e9, &count);
+		else
+			good = false;
+	}
+	if (!good || optind != argc) {
+		fprintf(stderr, "Usage: xbzctl top [-d SECONDS] [-n COUNT]\n");
+		return XBZCTL_USAGE;
+	}
+	nl = xbzctl_nl_open();
+	if (!nl)
+		return XBZCTL_FAILED;
+	ret = run(ctl, nl, seconds, count);
+	xbzctl_nl_close(nl);
+	return ret;
+}
