@@ -37,6 +37,7 @@ help:
 	@echo 'make check-unit   only those of lib/, here'
 	@echo 'make check-kunit  only those inside the module, in User Mode Linux'
 	@echo 'make check-device only those of /dev/xbzrle, in User Mode Linux and with KVM'
+	@echo 'make check-netlink only those of the netlink family and of xbzctl'
 	@echo 'make check-e2e    only those that migrate a guest'
 	@echo 'make check-rig    only those of the rig that boots kernels'
 	@echo 'make check-fuzz   only the fuzzers, a minute each'

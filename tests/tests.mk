@@ -8,7 +8,7 @@ qemu_path = PKG_CONFIG_PATH=$(CURDIR)/$(O)/lib $(rig)/qemu-build \
 
 # Modules, one build for each kernel that is booted.
 
-setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint)
+setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink)
 .PHONY: $(setups)
 $(setups): setup-%:
 	@$(rig)/provision $*
@@ -33,7 +33,7 @@ demo: setup-build setup-rig setup-qemu rig-modules lib
 # Tests. Each part ends with a line 'N passed, N failed, N skipped'; check runs
 # all parts whatever fails and ends with the sum of theirs.
 
-parts := lint unit fuzz interop rig kunit device e2e
+parts := lint unit fuzz interop rig kunit device netlink e2e
 
 .PHONY: check $(parts:%=check-%)
 check:
@@ -68,6 +68,9 @@ check-kunit: uml-modules
 
 check-device: uml-modules rig-modules setup-unit lib
 	@tests/device/check --kernel $(KERNEL)
+
+check-netlink: setup-netlink uml-modules xbzctl
+	@tests/netlink/check
 
 check-e2e: setup-qemu rig-modules lib
 	@qemu=$$($(qemu_path)) && \

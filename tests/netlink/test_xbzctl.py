@@ -1,0 +1,515 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""The netlink family and xbzctl, in a kernel that has xbzrle.ko loaded: the family
+by the kernel's own client for such specs, xbzctl by what it prints.
+
+  tests/netlink/test_xbzctl.py YNL
+
+YNL is the folder that has the kernel's client, see generate. Every test begins
+with no session, and says what would have to break for it to fail.
+"""
+
+import json
+import os
+import pathlib
+import random
+import re
+import select
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+YNL = pathlib.Path(sys.argv.pop(1))
+sys.path[:0] = [str(HERE), str(YNL / "tools/net/ynl")]
+
+# pylint: disable=wrong-import-position,import-error
+import session                                   # noqa: E402
+from session import Session                      # noqa: E402
+from lib import NlError, YnlFamily               # noqa: E402
+import jsonschema                                # noqa: E402
+
+XBZCTL = ROOT / "build/xbzctl"
+SCHEMA = json.loads((ROOT / "Documentation/xbzctl.schema.json").read_text(encoding="utf-8"))
+SEED = int(os.environ.get("XBZ_SEED", random.randrange(1 << 32)))
+FUZZ = 5000 * int(os.environ.get("XBZ_TEST_SCALE", 1))
+READERS = 200
+NOBODY = 65534
+
+
+def family():
+    """The kernel's client, on a socket of its own."""
+    return YnlFamily(str(ROOT / "Documentation/netlink/specs/xbzrle.yaml"),
+                     schema=str(YNL / "Documentation/netlink/genetlink-legacy.yaml"))
+
+
+def xbzctl(*arguments, status=0, **options):
+    """stdout of xbzctl; stderr if it is to fail."""
+    done = subprocess.run([XBZCTL, *map(str, arguments)], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, check=False, timeout=60, **options)
+    if done.returncode != status:
+        raise AssertionError(f"xbzctl {arguments}: {done.returncode}, not {status}:\n"
+                             f"{done.stdout}{done.stderr}")
+    return done.stderr if status else done.stdout
+
+
+def as_json(kind, *arguments, **options):
+    """What xbzctl --json says, which the schema's definition has to allow."""
+    value = json.loads(xbzctl("--json", *arguments, **options))
+    jsonschema.validate(value, {**SCHEMA, "$ref": f"#/definitions/{kind}"})
+    return value
+
+
+def masked(text):
+    """Numbers and sizes, which differ from run to run, made the same."""
+    text = re.sub(r"\b(avx512|avx2|portable)\b", "CODEC", text)
+    text = re.sub(r" *\b[0-9]+(\.[0-9]+)*[BkMGT]?\b%?", " N", text)
+    # Columns are as wide as their numbers.
+    return re.sub(" +", " ", text)
+
+
+class Family(unittest.TestCase):
+    """The operations, without xbzctl."""
+
+    def setUp(self):
+        self.nl = NL
+
+    def refused(self, text, attribute, operation, values, dump=False):
+        """A request fails with a message, and names the attribute."""
+        with self.assertRaises(NlError) as caught:
+            (self.nl.dump if dump else self.nl.do)(operation, values)
+        extack = caught.exception.nl_msg.extack
+        self.assertIn(text, extack["msg"])
+        if attribute:
+            self.assertIn(attribute, (extack.get("bad-attr", ""),
+                                      f".{extack.get('miss-type')}"))
+
+    def test_refusals_name_the_attribute(self):
+        """Fails if a refusal says nothing, or of something else."""
+        with Session() as s:
+            for values in (
+                    ("id is missing", ".id", "session-get", {}),
+                    ("id is missing", ".id", "session-set", {"cache-bytes": 1}),
+                    ("cache-bytes is missing", ".cache-bytes", "session-set", {"id": s.id}),
+                    ("no session", ".id", "session-get", {"id": s.id + 1}),
+                    ("no session", ".id", "session-set", {"id": s.id + 1, "cache-bytes": 1}),
+                    ("no session", ".id", "flush", {"id": s.id + 1}),
+                    ("out of range", ".id", "session-get", {"id": 0}),
+                    ("nothing to set", None, "settings-set", {}),
+                    ("not a multiple", ".memory-limit", "settings-set", {"memory-limit": 1}),
+                    ("more than 4 PiB", ".memory-limit", "settings-set",
+                     {"memory-limit": 1 << 60}),
+                    ("out of range", ".default-queues", "settings-set", {"default-queues": 0}),
+                    ("out of range", ".default-queues", "settings-set", {"default-queues": 65}),
+                    ("session is missing", ".session", "region-get", {"id": 0}),
+                    ("id is missing", ".id", "region-get", {"session": s.id}),
+                    ("no region", ".id", "region-get", {"session": s.id, "id": 1}),
+                    ("no queue", ".id", "queue-get", {"session": s.id, "id": 1}),
+                    ("id is missing", ".id", "queue-get", {"session": s.id}),
+                    ("Unknown attribute", ".version", "settings-get", {"version": "1"}),
+                    ("Unknown attribute", ".cache-bytes", "flush", {"cache-bytes": 1})):
+                with self.subTest(values[2:]):
+                    self.refused(*values)
+            # The end of a dump has a text, but names no attribute.
+            self.refused("id: a dump is", None, "session-get", {"id": s.id}, dump=True)
+            self.refused("session is missing", None, "region-get", {}, dump=True)
+            self.refused("no session", None, "queue-get", {"session": s.id + 1}, dump=True)
+
+    def test_session(self):
+        """Fails if what a session is told to be is not what it is."""
+        with Session("one", 2, 1 << 20, regions=(("ram", 1024), ("rom", 16))) as s:
+            s.run(100, byte=1)
+            s.run(100, byte=2)
+            s.dirty(5, byte=3)
+            got = self.nl.do("session-get", {"id": s.id, "want-estimate": True})
+            for name, value in (("name", "one"), ("pid", os.getpid()), ("uid", 0), ("vm", 0),
+                                ("queues", 2), ("regions", 2), ("pages", 1040), ("broken", 0),
+                                ("cache-bytes", 1 << 20), ("cache-used", 100 * 4096)):
+                self.assertEqual(got[name], value, name)
+            self.assertEqual((got["pass"]["number"], got["last-pass"]["number"]), (2, 1))
+            self.assertEqual((got["pass"]["pages"], got["last-pass"]["pages"]), (100, 100))
+            self.assertEqual(got["pass"]["bytes"] + got["last-pass"]["bytes"],
+                             got["stats"]["bytes"])
+            self.assertEqual(got["estimate"]["dirty"], 5)
+            self.assertEqual(got["estimate"]["bytes"], 5 * got["stats"]["bytes"] // 200)
+            self.assertNotIn("estimate", self.nl.do("session-get", {"id": s.id}))
+            regions = self.nl.dump("region-get", {"session": s.id})
+            self.assertEqual([(r["id"], r["name"], r["pages"], r["dirty"]) for r in regions],
+                             [(0, "ram", 1024, 5), (1, "rom", 16, 0)])
+            queues = self.nl.dump("queue-get", {"session": s.id})
+            self.assertEqual([q["id"] for q in queues], [0, 1])
+            self.assertEqual(sum(q["stats"]["bytes"] for q in queues), got["stats"]["bytes"])
+
+    def test_defaults(self):
+        """Fails if SETUP does not take the host's defaults, or takes a number, too."""
+        self.nl.do("settings-set", {"default-cache": 12 << 20, "default-queues": 3})
+        with Session(queues=0, cache=0,
+                     flags=session.DEFAULT_CACHE | session.DEFAULT_QUEUES) as s:
+            self.assertEqual((s.queues, s.cache), (3, 12 << 20))
+        for queues, cache in ((1, 0), (0, 1)):
+            with self.assertRaises(OSError):
+                Session(queues=queues, cache=cache,
+                        flags=session.DEFAULT_CACHE | session.DEFAULT_QUEUES)
+
+    def test_resize_and_flush(self):
+        """Fails if a copy that was dropped is still used, or one is dropped that fits."""
+        with Session(cache=1 << 20) as s:
+            s.run(200, byte=1)
+            got = self.nl.do("session-set", {"id": s.id, "cache-bytes": 50 * 4096})
+            self.assertEqual((got["old-cache-bytes"], got["cache-used"]), (1 << 20, 50 * 4096))
+            s.run(200, byte=2)
+            stats = self.nl.do("session-get", {"id": s.id})["stats"]
+            self.assertEqual(stats["cache-pages"], 50)
+            self.assertEqual(self.nl.do("flush", {"id": s.id})["flushed"], 50 * 4096)
+            before = stats["cache-hits"]
+            s.run(200, byte=3)
+            stats = self.nl.do("session-get", {"id": s.id})["stats"]
+            self.assertEqual(stats["cache-hits"], before)
+            self.nl.do("session-set", {"id": s.id, "cache-bytes": 1 << 20})
+            s.run(200, byte=4)
+            self.assertEqual(self.nl.do("session-get", {"id": s.id})["cache-used"], 200 * 4096)
+
+    def test_a_smaller_limit(self):
+        """Fails if sessions keep more than the limit allows where copies could go."""
+        with Session(cache=8 << 20, regions=(("ram", 1024),)) as a, \
+                Session(cache=8 << 20, regions=(("ram", 512),)) as b:
+            a.run(900, byte=1)
+            b.run(450, byte=1)
+            got = self.nl.do("settings-set", {"memory-limit": 3 << 20})
+            self.assertLessEqual(got["memory-used"], 3 << 20)
+            used = [self.nl.do("session-get", {"id": s.id})["cache-used"] for s in (a, b)]
+            self.assertAlmostEqual(used[0] / used[1], 2, delta=0.1)
+            a.run(1000, byte=2)
+            self.assertLessEqual(self.nl.do("settings-get", {})["memory-used"], 3 << 20)
+            self.assertGreater(self.nl.do("stats-get", {})["refused"], 0)
+            self.nl.do("settings-set", {"memory-limit": 0})
+
+    def test_totals_never_go_back(self):
+        """Fails if a session that ends takes its counters along, or is counted twice."""
+        before = self.nl.do("stats-get", {})
+        with Session() as s:
+            s.run(10, byte=1)
+            during = self.nl.do("stats-get", {})
+        after = self.nl.do("stats-get", {})
+        self.assertEqual(during["started"], before["started"] + 1)
+        self.assertEqual(after["ended"], before["ended"] + 1)
+        for name, value in during["stats"].items():
+            if name not in ("cache-pages", "cache-zero", "cache-limit"):
+                self.assertEqual(after["stats"][name], value, name)
+        self.assertEqual(during["stats"]["syncs"], before["stats"]["syncs"] + 1)
+        self.assertEqual(after["stats"]["cache-pages"], 0)
+
+    def test_others_see_numbers_alone(self):
+        """Fails if another user sees a name, or may change something."""
+        with Session("secret") as s:
+            child = os.fork()
+            if not child:
+                os._exit(self.as_nobody(s.id))
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+
+    def as_nobody(self, number):
+        """In a child: 0 if all is as it should be."""
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        self.nl.sock = family_socket()
+        seen = [self.nl.do("session-get", {"id": number}), *self.nl.dump("session-get", {}),
+                *self.nl.dump("region-get", {"session": number})]
+        wrong = [one for one in seen if {"name", "pid", "uid"} & set(one)]
+        wrong += [one for one in seen[:1] if "stats" not in one]
+        for operation, values in (("session-set", {"id": number, "cache-bytes": 0}),
+                                  ("flush", {}), ("settings-set", {"memory-limit": 0})):
+            try:
+                wrong.append(self.nl.do(operation, values))
+            except NlError as error:
+                if error.nl_msg.error != -1:
+                    wrong.append(error)
+        print(*wrong, sep="\n", end="", flush=True)
+        return len(wrong)
+
+    def test_readers_while_sessions_come_and_go(self):
+        """Fails if one of many dumps that are under way gets an error, misses a session
+        that stays, or shows one twice."""
+        stay = [Session(cache=0, regions=()) for _ in range(40)]
+        readers = [Reader() for _ in range(READERS)]
+        comes = []
+        for number in range(4):
+            for reader in readers:
+                reader.ask()
+            left = list(readers)
+            while left:
+                # Some come, some go, all while dumps are between two of their parts.
+                comes += [Session(cache=0, regions=()) for _ in range(3)]
+                while len(comes) > 20:
+                    comes.pop(number % 20).close()
+                left = [reader for reader in left if not reader.read()]
+            for reader in readers:
+                self.assertEqual(len(reader.seen), len(set(reader.seen)))
+                self.assertLessEqual({s.id for s in stay}, set(reader.seen))
+        for s in stay + comes:
+            s.close()
+
+    def test_resize_while_it_encodes(self):
+        """Fails if a resize or a flush beside an ENCODE leaves too many copies."""
+        with Session(cache=8 << 20, regions=(("ram", 2048),)) as s:
+            stop = threading.Event()
+
+            def change():
+                nl = family()   # its own socket
+                while not stop.is_set():
+                    for operation, values in (
+                            ("session-set", {"id": s.id, "cache-bytes": 40 * 4096}),
+                            ("flush", {"id": s.id}),
+                            ("session-set", {"id": s.id, "cache-bytes": 8 << 20})):
+                        nl.do(operation, values)
+
+            thread = threading.Thread(target=change)
+            thread.start()
+            for number in range(8):
+                s.run(1500, byte=number)
+            stop.set()
+            thread.join()
+            self.nl.do("session-set", {"id": s.id, "cache-bytes": 40 * 4096})
+            s.run(1, byte=99)
+            self.assertLessEqual(self.nl.do("session-get", {"id": s.id})["cache-used"],
+                                 40 * 4096)
+
+    def test_fuzz(self):
+        """Fails if a message of nonsense gets the kernel to complain, or past it."""
+        rng = random.Random(SEED)
+        print(f"XBZ_SEED={SEED}", flush=True)
+        with Session() as s:
+            sock = family_socket()
+            for number in range(FUZZ):
+                sock.send(nonsense(rng, self.nl.nlproto.family_id, number, s.id))
+                if number % 16 == 0:
+                    drain(sock)
+            drain(sock)
+            self.assertEqual(self.nl.do("session-get", {"id": s.id})["id"], s.id)
+            self.nl.do("settings-set", {"memory-limit": 0, "default-queues": 1,
+                                        "default-cache": 64 << 20})
+
+
+def family_socket():
+    """A plain netlink socket."""
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
+    sock.bind((0, 0))
+    sock.settimeout(30)
+    for option in (10, 11):     # NETLINK_CAP_ACK, NETLINK_EXT_ACK
+        sock.setsockopt(270, option, 1)
+    return sock
+
+
+class Reader:
+    """A dump of all sessions that is taken part by part."""
+
+    def __init__(self):
+        self.sock = family_socket()
+        self.seen = []
+
+    def ask(self):
+        """Its first part is made now."""
+        self.seen = []
+        self.sock.send(struct.pack("=IHHIIBBH", 20, NL.nlproto.family_id, 0x301, 1, 0, 3, 1, 0))
+
+    def read(self):
+        """Take a part: whether it is the last one. An OSError if it failed."""
+        answer = self.sock.recv(32768)
+        while answer:
+            length, kind = struct.unpack_from("=IH", answer)
+            if kind in (2, 3):
+                error = struct.unpack_from("=i", answer, 16)[0]
+                if error:
+                    raise OSError(-error, "dump")
+                return True
+            self.seen.append(struct.unpack_from("=I", answer, 24)[0])
+            answer = answer[length + 3 & ~3:]
+        return False
+
+
+def drain(sock):
+    """Read what is there."""
+    while select.select([sock], [], [], 0)[0]:
+        try:
+            sock.recv(65536)
+        except OSError:
+            return
+
+
+def nonsense(rng, kind, number, known):
+    """A message for the family with attributes that are unknown, short, long, nested or
+    nearly right. Never one that would leave the host's limit tiny."""
+    def attribute(depth):
+        what = rng.randrange(5)
+        value = (rng.randbytes(rng.randrange(12)) if what == 0 else
+                 struct.pack("=I", rng.choice((0, 1, known, 0xffffffff))) if what == 1 else
+                 struct.pack("=Q", rng.choice((0, 1 << 20, 1 << 63, 64 << 20))) if what == 2 else
+                 rng.randbytes(rng.randrange(300)) if what == 3 or depth > 3 else
+                 b"".join(attribute(depth + 1) for _ in range(rng.randrange(4))))
+        length = 4 + len(value) + (rng.choice((-3, 1, 60000)) if rng.random() < 0.05 else 0)
+        name = rng.randrange(30) if rng.random() < 0.9 else rng.randrange(65536)
+        return struct.pack("=HH", length & 65535, name) + value + bytes(-len(value) % 4)
+
+    body = b"".join(attribute(0) for _ in range(rng.randrange(4)))
+    flags = 1 | rng.choice((0, 4, 0x300))
+    return struct.pack("=IHHIIBBH", 20 + len(body), kind, flags, number, 0,
+                       rng.randrange(14), rng.randrange(3), 0) + body
+
+
+class Xbzctl(unittest.TestCase):
+    """What a person types."""
+
+    def test_every_subcommand(self):
+        """Fails if a subcommand fails, or says other things than it did."""
+        golden = (HERE / "golden.txt").read_text(encoding="utf-8")
+        said = []
+        with Session("one", 2, 1 << 20, regions=(("ram", 1024), ("rom", 16))) as s:
+            s.run(100, byte=1)
+            s.run(100, byte=2)
+            for arguments in (["status"], ["list"], ["show", s.id], ["stats"], ["stats", s.id],
+                              ["--openmetrics", "stats"], ["cache", "size", "512k", s.id],
+                              ["cache", "size", "32m"], ["cache", "limit", "10%"],
+                              ["cache", "limit", "0"], ["flush", s.id], ["flush"],
+                              ["top", "-n", 2, "-d", 0.1]):
+                said.append(f"$ xbzctl {' '.join(map(str, arguments))}\n"
+                            f"{xbzctl(*arguments)}")
+        text = masked("\n".join(said))
+        if os.environ.get("XBZ_GOLDEN"):
+            print(f"golden:\n{text}golden.", flush=True)
+        self.assertEqual(text.splitlines(), golden.splitlines())
+
+    def test_json(self):
+        """Fails if JSON is none, or not as the schema says."""
+        with Session('odd "name"\\\x1b[31m', 2) as s:
+            s.run(50, byte=1)
+            s.run(50, byte=2)
+            status = as_json("status", "status")
+            self.assertEqual((status["abi"], status["sessions"]), (1, 1))
+            listed = as_json("list", "list")["sessions"]
+            self.assertEqual([(one["id"], one["name"]) for one in listed],
+                             [(s.id, 'odd "name"\\\x1b[31m')])
+            shown = as_json("show", "show", s.id)
+            self.assertEqual(len(shown["queues"]), 2)
+            stats = as_json("stats", "stats", s.id)
+            self.assertEqual(stats["qemu"]["xbzrle"], stats["stats"]["pages_delta"])
+            self.assertEqual(stats["qemu"]["cache_lookup"], 100)
+            as_json("stats", "stats")
+            change = as_json("change", "cache", "size", "256k", s.id)
+            self.assertEqual((change["old"], change["new"]), (1 << 20, 256 << 10))
+            as_json("flush", "flush")
+            as_json("top", "top", "-n", 1)
+            as_json("doctor", "doctor")
+            self.assertNotIn("\x1b", xbzctl("list"))
+
+    def test_sizes(self):
+        """Fails if a size is taken for another, or nonsense for one."""
+        host = as_json("status", "status")["memory_host"]
+        for text, value in (("0", 0), ("4096", 4096), ("1k", 1024), ("1K", 1024), ("256m", 256 << 20),
+                            ("1.5g", 3 << 29), ("2GiB", 2 << 30), ("1mb", 1 << 20), ("1t", 1 << 40),
+                            ("50%", host // 2)):
+            self.assertEqual(as_json("change", "cache", "size", text)["new"], value, text)
+        for text in ("", "-1", "x", "1x", "0x10", "1kk", "101%", "nan", "1e99", "1 k"):
+            self.assertIn("is no size", xbzctl("cache", "size", text, status=2))
+        xbzctl("cache", "size", "64m")
+
+    def test_errors(self):
+        """Fails if what is wrong is not said, or with another exit status."""
+        for arguments in ([], ["nonsense"], ["list", "x"], ["status", "x"], ["show"], ["show", "x"],
+                          ["show", "0"], ["show", "1", "2"], ["cache"], ["cache", "size"],
+                          ["cache", "limit", "1g", "1"], ["cache", "grow", "1g"], ["flush", "x"],
+                          ["stats", "-1"], ["monitor", "-n", "0"], ["monitor", "x"],
+                          ["top", "-d", "0"], ["top", "x"], ["doctor", "x"], ["--nonsense"],
+                          ["--openmetrics", "list"]):
+            self.assertTrue(xbzctl(*arguments, status=2), arguments)
+        for arguments in (["show", "99999"], ["flush", "99999"], ["stats", "99999"],
+                          ["cache", "size", "1m", "99999"]):
+            self.assertIn("no session has this number", xbzctl(*arguments, status=1))
+        # Nobody may not read the checkout.
+        shutil.copy(XBZCTL, "/tmp/xbzctl")
+        done = subprocess.run(["/tmp/xbzctl", "cache", "limit", "1g"], text=True, check=False,
+                              stderr=subprocess.PIPE, user=NOBODY, group=NOBODY, extra_groups=[])
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("CAP_NET_ADMIN", done.stderr)
+        self.assertIn("not the device", xbzctl("--device", "/dev/null", "status", status=1))
+        self.assertRegex(xbzctl("--version"), r"^xbzctl \d")
+        for name in ("status", "list", "show", "cache", "flush", "stats", "monitor", "top", "doctor"):
+            self.assertIn(f"  {name} ", xbzctl("--help"))
+
+    def test_openmetrics(self):
+        """Fails if a line is not of OpenMetrics, or a counter has the wrong name."""
+        lines = xbzctl("--openmetrics", "stats").splitlines()
+        self.assertEqual(lines[-1], "# EOF")
+        kinds = {}
+        for line in lines[:-1]:
+            kind = re.fullmatch(r"# TYPE (xbzrle_[a-z_]+) (counter|gauge)", line)
+            if kind:
+                kinds[kind[1]] = kind[2]
+            elif not line.startswith("# HELP "):
+                name, value = line.split(" ")
+                base = name.removesuffix("_total")
+                self.assertEqual(kinds[base] == "counter", name.endswith("_total"), line)
+                self.assertGreaterEqual(int(value), 0)
+        self.assertGreaterEqual(len(kinds), 20)
+
+    def test_monitor(self):
+        """Fails if an event does not come, comes twice, or is no JSON."""
+        monitor = subprocess.Popen([XBZCTL, "--json", "monitor", "-n", "5"], text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertIn("listening", monitor.stderr.readline())
+        with Session() as s:
+            s.sync()
+            s.run(3, byte=1)
+            s.break_queue()
+        said, _ = monitor.communicate(timeout=30)
+        events = [json.loads(line) for line in said.splitlines()]
+        for event in events:
+            jsonschema.validate(event, {**SCHEMA, "$ref": "#/definitions/event"})
+        self.assertEqual([(event["event"], event["session"]) for event in events],
+                         [(kind, s.id) for kind in ("start", "pass", "pass", "warning", "end")])
+        self.assertEqual(events[4]["stats"]["syncs"], 2)
+
+    def test_top_says_why(self):
+        """Fails if a session that cannot converge is said to."""
+        with Session() as s:
+            s.run(10, byte=1)
+            s.dirty(4, byte=2)
+            self.assertEqual(as_json("top", "top", "-n", 1)["sessions"][0]["converges"],
+                             "nothing is sent")
+            s.break_queue()
+            self.assertEqual(as_json("top", "top", "-n", 1)["sessions"][0]["converges"],
+                             "will not converge: queue broken")
+
+
+class Counted(unittest.TextTestResult):
+    """Prints a line for each test as it ends."""
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.begin = time.monotonic()
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        print(f"ok   {test.id().removeprefix('__main__.'):50} "
+              f"{time.monotonic() - self.begin:6.1f} s", flush=True)
+
+
+def main():
+    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
+    if len(sys.argv) > 1:
+        suite = unittest.defaultTestLoader.loadTestsFromNames(sys.argv[1:], sys.modules["__main__"])
+    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=0, resultclass=Counted).run(suite)
+    failed = len({test.id().split(" ")[0] for test, _ in result.failures + result.errors})
+    print(f"{result.testsRun - failed} passed, {failed} failed, 0 skipped")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    NL = family()
+    sys.exit(main())
