@@ -29,8 +29,31 @@ lib:
 xbzctl: lib
 	@$(MAKE) -s -C tools/xbzctl O=$(CURDIR)/$(O) LIB=$(CURDIR)/$(O)/lib
 
+# All but the module, which needs a kernel: make module installs nothing.
+DESTDIR ?=
+PREFIX ?= /usr/local
+INSTALL ?= install
+sbin := $(DESTDIR)$(PREFIX)/sbin
+share := $(DESTDIR)$(PREFIX)/share
+
+.PHONY: install
+install: lib xbzctl
+	@$(MAKE) -s -C lib/libxbzrle O=$(CURDIR)/$(O)/lib PREFIX=$(PREFIX) \
+		DESTDIR=$(DESTDIR) install
+	$(INSTALL) -D -m 0755 $(O)/xbzctl $(sbin)/xbzctl
+	$(INSTALL) -D -m 0644 uapi/linux/xbzrle_netlink.h \
+		$(DESTDIR)$(PREFIX)/include/linux/xbzrle_netlink.h
+	$(INSTALL) -D -m 0644 Documentation/man/xbzctl.8 $(share)/man/man8/xbzctl.8
+	$(INSTALL) -D -m 0644 tools/xbzctl/completion/xbzctl.bash \
+		$(share)/bash-completion/completions/xbzctl
+	$(INSTALL) -D -m 0644 config/60-xbzrle.rules \
+		$(DESTDIR)/etc/udev/rules.d/60-xbzrle.rules
+	$(INSTALL) -D -m 0644 -t $(share)/doc/xbzrle/examples \
+		config/modprobe.conf config/modules-load.conf
+
 help:
 	@echo 'make              the module for the running kernel (or KDIR=...), libxbzrle, xbzctl'
+	@echo 'make install      libxbzrle, xbzctl, man page, completion, udev rule (DESTDIR, PREFIX)'
 	@echo 'make demo         a busy guest, migrated three times; needs root'
 	@echo 'make check        all tests; needs root'
 	@echo 'make lint         only the static checks'

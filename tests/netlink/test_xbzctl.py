@@ -39,7 +39,7 @@ import jsonschema                                # noqa: E402
 XBZCTL = ROOT / "build/xbzctl"
 SCHEMA = json.loads((ROOT / "Documentation/xbzctl.schema.json").read_text(encoding="utf-8"))
 SEED = int(os.environ.get("XBZ_SEED", random.randrange(1 << 32)))
-FUZZ = 5000 * int(os.environ.get("XBZ_TEST_SCALE", 1))
+FUZZ = 2500 * int(os.environ.get("XBZ_TEST_SCALE", 1))
 READERS = 200
 NOBODY = 65534
 
