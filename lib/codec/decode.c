@@ -28,8 +28,8 @@ static __always_inline const u8 *get_len(const u8 *p, const u8 *end, unsigned in
 }
 
 /*
- * An nzrun that is short enough to be moved in words, of which @end and the
- * page's end are far enough away. What is behind the run in the page stays.
+ * An nzrun that is short enough to be moved in words. Bytes of page are only
+ * written: whoever reads what is around the run waits for memory.
  */
 static __always_inline void put_short(u8 *to, const u8 *from, unsigned int n)
 {
@@ -38,10 +38,17 @@ static __always_inline void put_short(u8 *to, const u8 *from, unsigned int n)
 
 		xbz_store64(to, first);
 		xbz_store64(to + n - 8, last);
-	} else {
-		u64 keep = xbz_cpu_to_le64(~0ULL << (8 * n));
+	} else if (n >= 4) {
+		u32 first = xbz_load32(from), last = xbz_load32(from + n - 4);
 
-		xbz_store64(to, (xbz_load64(to) & keep) | (xbz_load64(from) & ~keep));
+		xbz_store32(to, first);
+		xbz_store32(to + n - 4, last);
+	} else {
+		u8 first = from[0], middle = from[n / 2], last = from[n - 1];
+
+		to[0] = first;
+		to[n / 2] = middle;
+		to[n - 1] = last;
 	}
 }
 
@@ -60,25 +67,33 @@ int xbz_decode(void *page, const void *in, size_t len)
 
 	do {
 		/*
-		 * A zrun of any length and a short nzrun, with no branch that
-		 * depends on the lengths. What does not fit, or is not legal,
-		 * takes the way below.
+		 * A zrun of any length and a short nzrun. Where the next pair
+		 * is depends on bytes that are loaded, so no more than an add
+		 * may come between: a branch that is mispredicted now and then
+		 * is better than finding out by arithmetic. What does not fit,
+		 * or is not legal, takes the way below.
 		 */
 		while (end - p >= SHORT_PAIR) {
-			u64 w = xbz_le64_to_cpu(xbz_load64_once(p));
-			unsigned int two = w >> 7 & 1;
-			unsigned int head = 2 + two, at;
+			const u8 *from;
+			unsigned int at;
 
-			z = (w & 0x7f) | ((w >> 1) & (0x7f80 & -two));
-			n = w >> (8 + 8 * two) & 0xff;
+			z = xbz_load8_once(p);
+			n = xbz_load8_once(p + 1);
+			from = p + 2;
+			if (unlikely(z >= 0x80)) {
+				/* A third byte would be past the page, too. */
+				z = (z & 0x7f) | n << 7;
+				n = xbz_load8_once(p + 2);
+				from = p + 3;
+			}
 			at = pos + z;
-			/* A zrun of 0 behind the first, or bit 15 of a length. */
+			/* A zrun of 0 behind the first, or a long nzrun. */
 			if (unlikely((!z && pos) || n - 1 >= SHORT_RUN ||
 				     at > XBZ_PAGE_SIZE - SHORT_RUN))
 				break;
-			put_short((u8 *)page + at, p + head, n);
+			put_short((u8 *)page + at, from, n);
 			pos = at + n;
-			p += head + n;
+			p = from + n;
 		}
 		if (p == end)
 			break;

@@ -110,6 +110,19 @@ static __always_inline void xbz_store64(void *p, u64 v)
 	memcpy(p, &v, sizeof(v));
 }
 
+static __always_inline u32 xbz_load32(const void *p)
+{
+	u32 v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static __always_inline void xbz_store32(void *p, u32 v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
 static __always_inline void xbz_store32_le(void *p, u32 v)
 {
 	v = xbz_cpu_to_le32(v);

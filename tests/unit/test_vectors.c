@@ -182,6 +182,39 @@ static void all_short_payloads(void **state)
 	}
 }
 
+/* Fails if a rule holds only near the end of a payload, where bytes are few. */
+static void decode_far_from_the_end(void **state)
+{
+	static const struct {
+		u8 in[8];
+		size_t len;
+	} bad[] = {
+		{ { 0, 1, 0xaa, 0, 1, 0xbb }, 6 },
+		{ { 0, 1, 0xaa, 0x80, 0, 1, 0xbb }, 7 },
+		{ { 5, 0 }, 2 },
+		{ { 5, 0x80, 0 }, 3 },
+		{ { 0x85, 0x80, 0, 1, 0xaa }, 5 },
+		{ { 0x85, 0x80, 1, 0xaa }, 4 },
+		{ { 5, 0x81, 0x80, 0, 0xaa }, 5 },
+		{ { 0xff, 0x7f, 1, 0xaa }, 4 },
+		{ { 0xff, 0x1f, 2, 0xaa, 0xbb }, 5 },
+		{ { 0xfd, 0x1f, 1, 1, 2, 1, 0xaa }, 7 },
+	};
+	static const u8 good[] = { 1, 1, 0xcc };
+	static u8 page[XBZ_PAGE_SIZE];
+	u8 in[80];
+	size_t i, len;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		memcpy(in, bad[i].in, bad[i].len);
+		for (len = bad[i].len; len + sizeof(good) <= sizeof(in); len += sizeof(good))
+			memcpy(in + len, good, sizeof(good));
+		if (xbz_decode(page, in, len) != -EBADMSG)
+			fail_msg("case %zu is taken", i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +225,7 @@ int main(void)
 		cmocka_unit_test(zero_page),
 		cmocka_unit_test(zero_base_limit),
 		cmocka_unit_test(all_short_payloads),
+		cmocka_unit_test(decode_far_from_the_end),
 	};
 	int failed = 0;
 
