@@ -11,7 +11,7 @@
 #define XBZ_CODEC_AVX512_SPARSE_H
 
 #include "avx512_vec.h"
-#include "runs.h"
+#include "edges.h"
 
 /* Runs that are written together. */
 #define LANES 32
@@ -21,8 +21,7 @@
 #define RUNS_MAX (RUNS_FULL + XBZ_GROUP_LINES * 16 + LANES)
 /* Less is not worth the preparations. */
 #define RUNS_FEW 6
-/* Bytes that are copied of each, at once. */
-#define WIDE 32
+/* Bytes that are copied of each, at once; else XBZ_WIDE. */
 #define NARROW 8
 
 /**
@@ -117,11 +116,6 @@ static __always_inline v32hu prefix_sums(v32hu v)
 	return v;
 }
 
-static __always_inline void copy_wide(u8 *to, const u8 *from)
-{
-	*(v32qu_u *)to = *(const v32qu_u *)from;
-}
-
 /*
  * Up to 32 runs, of which @start and @stop are the first; @stop[-1] is where
  * the run before them ended. Returns how many it has written: fewer where one
@@ -140,7 +134,7 @@ static __always_inline unsigned int put_together(struct xbz_emitter *e, const u1
 	u16 at[LANES] xbz_uninitialized;
 	u16 bytes[LANES] xbz_uninitialized;
 	u32 heads[LANES] xbz_uninitialized;
-	u32 slow = above(n, WIDE) | above(first, XBZ_PAGE_SIZE - WIDE);
+	u32 slow = above(n, XBZ_WIDE) | above(first, XBZ_PAGE_SIZE - XBZ_WIDE);
 	u32 wide = above(n, NARROW) | above(first, XBZ_PAGE_SIZE - NARROW);
 	u64 longs = above(n, XBZ_LEN_TWO - 1);
 	const u8 *page = e->page;
@@ -159,7 +153,7 @@ static __always_inline unsigned int put_together(struct xbz_emitter *e, const u1
 		19, 51, 20, 52, 21, 53, 22, 54, 23, 55, 24, 56, 25, 57, 26, 58, 27, 59, 28, 60,
 		29, 61, 30, 62, 31, 63);
 	total = bytes[count - 1] + stop[count - 1] - start[count - 1];
-	if (unlikely(e->end - p < (long)total + WIDE))
+	if (unlikely(e->end - p < (long)total + XBZ_WIDE))
 		return 0;
 	if (!(wide & ((1ULL << count) - 1))) {
 		for (i = 0; i < count; i++) {
@@ -170,7 +164,7 @@ static __always_inline unsigned int put_together(struct xbz_emitter *e, const u1
 		for (i = 0; i < count; i++) {
 			xbz_store32_le(p + at[i], heads[i]);
 			if (likely(!(slow >> i & 1)))
-				copy_wide(p + bytes[i], page + start[i]);
+				xbz_copy_wide(p + bytes[i], page + start[i]);
 			else
 				memcpy(p + bytes[i], page + start[i], stop[i] - start[i]);
 		}
@@ -180,37 +174,18 @@ static __always_inline unsigned int put_together(struct xbz_emitter *e, const u1
 	return count;
 }
 
-/* Runs one by one. */
+/* Less than RUNS_FEW runs, one by one. */
 static __always_inline bool put_few(struct xbz_emitter *e, const u16 *starts, const u16 *stops,
 				    unsigned int count)
 {
-	/* In registers: what is in memory is forwarded, and that is slow. */
-	const u8 *page = e->page;
-	unsigned int pos = e->pos, i;
-	u8 *p = e->p, *end = e->end;
+	u16 at[2 * RUNS_FEW] xbz_uninitialized;
+	unsigned int i;
 
 	for (i = 0; i < count; i++) {
-		unsigned int start = starts[i], stop = stops[i];
-		unsigned int z = start - pos, n = stop - start;
-		unsigned int high = z >> 7, two = high != 0;
-
-		if (likely(n <= WIDE && start <= XBZ_PAGE_SIZE - WIDE && end - p >= 4 + WIDE)) {
-			xbz_store32_le(p, (z & 0x7f) | two << 7 | high << 8 | n << (8 + 8 * two));
-			copy_wide(p + 2 + two, page + start);
-			p += 2 + two + n;
-			pos = stop;
-			continue;
-		}
-		e->p = p;
-		e->pos = pos;
-		if (!xbz_put_closed(e, start, stop))
-			return false;
-		p = e->p;
-		pos = stop;
+		at[2 * i] = starts[i];
+		at[2 * i + 1] = stops[i];
 	}
-	e->p = p;
-	e->pos = pos;
-	return true;
+	return xbz_put_runs(e, at, 2 * count);
 }
 
 static bool put_runs(struct xbz_emitter *e, struct runs *r)
