@@ -64,7 +64,7 @@ static __always_inline void scan_page(struct xbz_diff *diff, u8 *ref, const u8 *
 	v4du nonzero = zero;
 	unsigned int half, i;
 
-	diff->groups = 0;
+	diff->lines = 0;
 	for (half = 0; half < XBZ_LINES / HALF_LINES; half++) {
 		u64 *map = &diff->map[1 + half * HALF_LINES];
 		v4du now[HALF_VECTORS] xbz_uninitialized;
@@ -77,7 +77,7 @@ static __always_inline void scan_page(struct xbz_diff *diff, u8 *ref, const u8 *
 			nonzero |= now[i];
 		}
 		if (any(changed)) {
-			diff->groups |= 1U << half / 2;
+			diff->lines = ~0ULL;
 #pragma GCC unroll 4
 			for (i = 0; i < HALF_LINES; i++) {
 				u32 low = equal(now[2 * i], zero_base ? zero : load(ref + 64 * i));
@@ -112,7 +112,7 @@ static __always_inline void xbz_scan_zero(struct xbz_diff *diff, void *ref, cons
 	scan_page(diff, ref, cur, true);
 }
 
-static __always_inline void xbz_close(struct xbz_closed *closed, const struct xbz_diff *diff)
+static __always_inline void close_gaps(struct xbz_closed *closed, const struct xbz_diff *diff)
 {
 	const v4du zero = { 0 };
 	v4du carry = zero;
@@ -154,7 +154,13 @@ static __always_inline void xbz_copy_wide(u8 *to, const u8 *from)
 
 #include "edges.h"
 
-#define xbz_cut xbz_cut_edges
+static __always_inline bool xbz_cut(struct xbz_emitter *e, const struct xbz_diff *diff)
+{
+	struct xbz_closed closed xbz_uninitialized;
+
+	close_gaps(&closed, diff);
+	return xbz_cut_edges(e, &closed);
+}
 
 #include "emit.h"
 

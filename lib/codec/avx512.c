@@ -46,7 +46,7 @@ static __always_inline void xbz_scan(struct xbz_diff *diff, void *ref, const voi
 	}
 	diff->map[0] = 0;
 	diff->map[1 + XBZ_LINES] = 0;
-	diff->groups = changed != 0;
+	diff->lines = changed ? ~0ULL : 0;
 	diff->nonzero = any(nonzero);
 }
 
@@ -68,10 +68,10 @@ static __always_inline void xbz_scan_zero(struct xbz_diff *diff, void *ref, cons
 	diff->map[0] = 0;
 	diff->map[1 + XBZ_LINES] = 0;
 	diff->nonzero = any(nonzero);
-	diff->groups = diff->nonzero;
+	diff->lines = diff->nonzero ? ~0ULL : 0;
 }
 
-static __always_inline void xbz_close(struct xbz_closed *closed, const struct xbz_diff *diff)
+static __always_inline void close_gaps(struct xbz_closed *closed, const struct xbz_diff *diff)
 {
 	const v8du zero = { 0 };
 	const v8du ones = ~zero;
@@ -130,13 +130,16 @@ static __always_inline void xbz_copy_wide(u8 *to, const u8 *from)
 #include "avx512_dense.h"
 #include "avx512_sparse.h"
 
-static __always_inline bool xbz_cut(struct xbz_emitter *e, const struct xbz_closed *closed)
+static __always_inline bool xbz_cut(struct xbz_emitter *e, const struct xbz_diff *diff)
 {
-	if (closed->dense && emit_dense(e, closed))
+	struct xbz_closed closed xbz_uninitialized;
+
+	close_gaps(&closed, diff);
+	if (closed.dense && emit_dense(e, &closed))
 		return true;
-	if (xbz_weight64(closed->lines) > FEW_LINES)
-		return cut_sparse(e, closed);
-	return xbz_cut_edges(e, closed);
+	if (xbz_weight64(closed.lines) > FEW_LINES)
+		return cut_sparse(e, &closed);
+	return xbz_cut_edges(e, &closed);
 }
 
 #include "emit.h"

@@ -21,8 +21,9 @@
 #define RUNS_MAX (RUNS_FULL + XBZ_GROUP_LINES * 16 + LANES)
 /* Less is not worth the preparations. */
 #define RUNS_FEW 6
-/* Bytes that are copied of each, at once; else XBZ_WIDE. */
+/* Bytes that are copied of each, at once; else XBZ_WIDE, or else up to twice BROAD. */
 #define NARROW 8
+#define BROAD 64
 
 /**
  * struct runs - runs that are not written yet
@@ -116,6 +117,16 @@ static __always_inline v32hu prefix_sums(v32hu v)
 	return v;
 }
 
+/* A short run's bytes, and what is behind them if they are less than BROAD. */
+static __always_inline void copy_broad(u8 *to, const u8 *from, unsigned int n)
+{
+	unsigned int rest = n > BROAD ? n - BROAD : 0;
+	v8du first = load(from), last = load(from + rest);
+
+	store(to, first);
+	store(to + rest, last);
+}
+
 /*
  * Up to 32 runs, of which @start and @stop are the first; @stop[-1] is where
  * the run before them ended. Returns how many it has written: fewer where one
@@ -134,12 +145,15 @@ static __always_inline unsigned int put_together(struct xbz_emitter *e, const u1
 	u16 at[LANES] xbz_uninitialized;
 	u16 bytes[LANES] xbz_uninitialized;
 	u32 heads[LANES] xbz_uninitialized;
-	u32 slow = above(n, XBZ_WIDE) | above(first, XBZ_PAGE_SIZE - XBZ_WIDE);
+	/* What is copied too much of a run must be in the page. */
+	u32 slow = above(first, XBZ_PAGE_SIZE - BROAD);
+	u32 broad = above(n, XBZ_WIDE) | above(first, XBZ_PAGE_SIZE - XBZ_WIDE);
 	u32 wide = above(n, NARROW) | above(first, XBZ_PAGE_SIZE - NARROW);
 	u64 longs = above(n, XBZ_LEN_TWO - 1);
 	const u8 *page = e->page;
 	unsigned int total, i;
 	u8 *p = e->p;
+	u64 written;
 
 	count = __builtin_ctzll(longs | 1ULL << (count < LANES ? count : LANES));
 	if (!count)
@@ -153,18 +167,25 @@ static __always_inline unsigned int put_together(struct xbz_emitter *e, const u1
 		19, 51, 20, 52, 21, 53, 22, 54, 23, 55, 24, 56, 25, 57, 26, 58, 27, 59, 28, 60,
 		29, 61, 30, 62, 31, 63);
 	total = bytes[count - 1] + stop[count - 1] - start[count - 1];
-	if (unlikely(e->end - p < (long)total + XBZ_WIDE))
+	if (unlikely(e->end - p < (long)total + BROAD))
 		return 0;
-	if (!(wide & ((1ULL << count) - 1))) {
+	written = (1ULL << count) - 1;
+	if (!(wide & written)) {
 		for (i = 0; i < count; i++) {
 			xbz_store32_le(p + at[i], heads[i]);
 			xbz_store64(p + bytes[i], xbz_load64(page + start[i]));
+		}
+	} else if (!(broad & written)) {
+		for (i = 0; i < count; i++) {
+			xbz_store32_le(p + at[i], heads[i]);
+			xbz_copy_wide(p + bytes[i], page + start[i]);
 		}
 	} else {
 		for (i = 0; i < count; i++) {
 			xbz_store32_le(p + at[i], heads[i]);
 			if (likely(!(slow >> i & 1)))
-				xbz_copy_wide(p + bytes[i], page + start[i]);
+				copy_broad(p + bytes[i], page + start[i],
+					   stop[i] - start[i]);
 			else
 				memcpy(p + bytes[i], page + start[i], stop[i] - start[i]);
 		}

@@ -28,12 +28,12 @@
  * struct xbz_diff - which bytes of a page changed
  * @map: bit j of map[1 + i]: byte j of line i changed. The first and the last
  *	 word are 0, so that every line has two neighbours.
- * @groups: bit i: one of the eight lines from line 8 * i on has a change
+ * @lines: bit i: line i has a change; or all, if one has, where nobody asks which
  * @nonzero: whether the new page has a byte that is not 0
  */
 struct xbz_diff {
 	u64 map[1 + XBZ_LINES + 1];
-	unsigned int groups;
+	u64 lines;
 	bool nonzero;
 };
 
@@ -79,15 +79,32 @@ static __always_inline u64 xbz_edges(const struct xbz_closed *closed, unsigned i
 	return m[0] ^ (m[0] << 1 | m[-1] >> 63);
 }
 
-/* The bytes of @x that are not 0, one bit each, lowest address first. */
-static __always_inline u64 xbz_byte_bits(u64 x)
+/* Bits of a square of 8 by 8: those that @mask has move up by @n, theirs down. */
+static __always_inline u64 xbz_swap_bits(u64 x, unsigned int n, u64 mask)
+{
+	u64 moved = (x ^ (x >> n)) & mask;
+
+	return x ^ moved ^ (moved << n);
+}
+
+/* The bytes of a line that are not 0, one bit each, lowest address first. */
+static __always_inline u64 xbz_line_bits(const u64 *line)
 {
 	const u64 low7 = 0x7f7f7f7f7f7f7f7fULL;
+	u64 bits = 0;
+	unsigned int i;
 
-	x = xbz_le64_to_cpu(x);
-	x = (((x & low7) + low7) | x) & ~low7;
-	/* Each flag lands on its own bit of the top byte; no two of them meet. */
-	return ((x >> 7) * 0x0102040810204080ULL) >> 56;
+	/* Bit i of byte j is for byte j of word i... */
+#pragma GCC unroll 8
+	for (i = 0; i < 8; i++) {
+		u64 x = xbz_le64_to_cpu(line[i]);
+
+		bits |= ((((x & low7) + low7) | x) & ~low7) >> (7 - i);
+	}
+	/* ... and the other way round. */
+	bits = xbz_swap_bits(bits, 7, 0x00aa00aa00aa00aaULL);
+	bits = xbz_swap_bits(bits, 14, 0x0000cccc0000ccccULL);
+	return xbz_swap_bits(bits, 28, 0x00000000f0f0f0f0ULL);
 }
 
 static __always_inline unsigned int xbz_len_size(unsigned int n)

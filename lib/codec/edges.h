@@ -67,28 +67,53 @@ static __always_inline bool xbz_put_runs(struct xbz_emitter *e, const u16 *at,
 	return true;
 }
 
+/**
+ * struct xbz_edge_list - edges whose runs are not written yet
+ * @at: their numbers
+ * @count: how many
+ */
+struct xbz_edge_list {
+	u16 at[XBZ_EDGES_MAX];
+	unsigned int count;
+};
+
+/* A line's edges, and the runs if there are enough of them: whether they fit. */
+static __always_inline bool xbz_add_edges(struct xbz_emitter *e, struct xbz_edge_list *list,
+					  u64 edges, unsigned int line)
+{
+	list->count = xbz_flatten(list->at, list->count, edges, line * XBZ_LINE_SIZE);
+	if (unlikely(list->count >= XBZ_EDGES_FULL)) {
+		if (!xbz_put_runs(e, list->at, list->count))
+			return false;
+		list->at[0] = list->at[list->count - 1];
+		list->count &= 1;
+	}
+	return true;
+}
+
+/* The runs that are left, the last of which may end with the page. */
+static __always_inline bool xbz_put_edges(struct xbz_emitter *e, struct xbz_edge_list *list)
+{
+	if (list->count & 1)
+		list->at[list->count++] = XBZ_PAGE_SIZE;
+	return xbz_put_runs(e, list->at, list->count);
+}
+
 /* Cuts the runs and writes them: whether they fit. */
 static __always_inline bool xbz_cut_edges(struct xbz_emitter *e, const struct xbz_closed *closed)
 {
-	u16 at[XBZ_EDGES_MAX] xbz_uninitialized;
+	struct xbz_edge_list list xbz_uninitialized;
 	u64 lines = closed->lines;
-	unsigned int count = 0;
 
+	list.count = 0;
 	while (lines) {
 		unsigned int line = xbz_ctz64(lines);
 
 		lines &= lines - 1;
-		count = xbz_flatten(at, count, xbz_edges(closed, line), line * XBZ_LINE_SIZE);
-		if (unlikely(count >= XBZ_EDGES_FULL)) {
-			if (!xbz_put_runs(e, at, count))
-				return false;
-			at[0] = at[count - 1];
-			count &= 1;
-		}
+		if (!xbz_add_edges(e, &list, xbz_edges(closed, line), line))
+			return false;
 	}
-	if (count & 1)
-		at[count++] = XBZ_PAGE_SIZE;
-	return xbz_put_runs(e, at, count);
+	return xbz_put_edges(e, &list);
 }
 
 #endif /* XBZ_CODEC_EDGES_H */

@@ -5,8 +5,7 @@
  *
  *	xbz_scan()		compare, copy and collect the change map
  *	xbz_scan_zero()		the same for a page without a cached copy
- *	xbz_close()		fill the gaps of 1 and 2
- *	xbz_cut()		cut the runs from what is closed and write them
+ *	xbz_cut()		fill the gaps of 1 and 2, cut the runs and write them
  *
  * Nothing after the scan looks at the old page or at the live one.
  */
@@ -31,10 +30,8 @@ static __always_inline int xbz_emit(void *out, size_t cap, size_t max, const voi
 		.page = page,
 		.map = diff->map,
 	};
-	struct xbz_closed closed xbz_uninitialized;
 
-	xbz_close(&closed, diff);
-	if (!xbz_cut(&e, &closed) || e.p > e.limit)
+	if (!xbz_cut(&e, diff) || e.p > e.limit)
 		return XBZ_RAW;
 	return e.p - (u8 *)out;
 }
@@ -44,7 +41,7 @@ static __always_inline int xbz_encode_variant(void *out, size_t cap, void *ref, 
 	struct xbz_diff diff xbz_uninitialized;
 
 	xbz_scan(&diff, ref, cur);
-	if (!diff.groups)
+	if (!diff.lines)
 		return XBZ_SAME;
 	if (!diff.nonzero)
 		return XBZ_ZERO;

@@ -13,31 +13,33 @@
 static __always_inline void scan_page(struct xbz_diff *diff, u8 *ref, const u8 *cur,
 				      bool zero_base)
 {
-	u64 nonzero = 0;
+	u64 nonzero = 0, lines = 0;
 	unsigned int line, i;
 
-	diff->groups = 0;
 	for (line = 0; line < XBZ_LINES; line++) {
-		u64 now[8] xbz_uninitialized, changed[8] xbz_uninitialized;
+		u64 changed[8] xbz_uninitialized;
 		u64 any = 0, bits = 0;
 
 #pragma GCC unroll 8
 		for (i = 0; i < 8; i++) {
-			now[i] = xbz_load64_once(cur + 8 * i);
-			changed[i] = now[i] ^ (zero_base ? 0 : xbz_load64(ref + 8 * i));
+			u64 now = xbz_load64_once(cur + 8 * i);
+
+			changed[i] = now ^ (zero_base ? 0 : xbz_load64(ref + 8 * i));
 			any |= changed[i];
-			nonzero |= now[i];
+			nonzero |= now;
 		}
-		if (zero_base ? ref != cur : any) {
+		if (zero_base && ref != cur) {
 #pragma GCC unroll 8
 			for (i = 0; i < 8; i++)
-				xbz_store64(ref + 8 * i, now[i]);
+				xbz_store64(ref + 8 * i, changed[i]);
 		}
 		if (any) {
+			/* There are no registers for what was read now, too. */
 #pragma GCC unroll 8
-			for (i = 0; i < 8; i++)
-				bits |= xbz_byte_bits(changed[i]) << (8 * i);
-			diff->groups |= 1U << line / XBZ_GROUP_LINES;
+			for (i = 0; !zero_base && i < 8; i++)
+				xbz_store64(ref + 8 * i, xbz_load64(ref + 8 * i) ^ changed[i]);
+			bits = xbz_line_bits(changed);
+			lines |= 1ULL << line;
 		}
 		diff->map[1 + line] = bits;
 		cur += XBZ_LINE_SIZE;
@@ -45,6 +47,7 @@ static __always_inline void scan_page(struct xbz_diff *diff, u8 *ref, const u8 *
 	}
 	diff->map[0] = 0;
 	diff->map[1 + XBZ_LINES] = 0;
+	diff->lines = lines;
 	diff->nonzero = nonzero;
 }
 
@@ -56,29 +59,6 @@ static __always_inline void xbz_scan(struct xbz_diff *diff, void *ref, const voi
 static __always_inline void xbz_scan_zero(struct xbz_diff *diff, void *ref, const void *cur)
 {
 	scan_page(diff, ref, cur, true);
-}
-
-static __always_inline void xbz_close(struct xbz_closed *closed, const struct xbz_diff *diff)
-{
-	/* A run may end where the first line of the next group begins. */
-	unsigned int groups = diff->groups | diff->groups << 1;
-	unsigned int line = 0, stop;
-
-	closed->map[0] = 0;
-	closed->lines = 0;
-	for (stop = XBZ_GROUP_LINES; stop <= XBZ_LINES; stop += XBZ_GROUP_LINES) {
-		if (groups >> line / XBZ_GROUP_LINES & 1) {
-			for (; line < stop; line++) {
-				const u64 *m = &diff->map[1 + line];
-
-				closed->map[1 + line] = xbz_close_gaps(m[-1], m[0], m[1]);
-				closed->lines |= (u64)(xbz_edges(closed, line) != 0) << line;
-			}
-		} else {
-			for (; line < stop; line++)
-				closed->map[1 + line] = 0;
-		}
-	}
 }
 
 static __always_inline unsigned int xbz_flatten(u16 *at, unsigned int count, u64 edges,
@@ -99,7 +79,28 @@ static __always_inline void xbz_copy_wide(u8 *to, const u8 *from)
 
 #include "edges.h"
 
-#define xbz_cut xbz_cut_edges
+/* Lines without a change are not looked at, unless a run ends where one begins. */
+static __always_inline bool xbz_cut(struct xbz_emitter *e, const struct xbz_diff *diff)
+{
+	struct xbz_edge_list list xbz_uninitialized;
+	u64 lines = diff->lines, before = 0, edges;
+
+	list.count = 0;
+	while (lines) {
+		unsigned int line = xbz_ctz64(lines);
+		const u64 *m = &diff->map[1 + line];
+		u64 closed = xbz_close_gaps(m[-1], m[0], m[1]);
+
+		lines &= lines - 1;
+		/* In two steps, as the line behind the last one is no bit. */
+		lines |= closed >> 63 << line << 1;
+		edges = closed ^ (closed << 1 | before >> 63);
+		if (edges && !xbz_add_edges(e, &list, edges, line))
+			return false;
+		before = closed;
+	}
+	return xbz_put_edges(e, &list);
+}
 
 #include "emit.h"
 

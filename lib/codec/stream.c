@@ -72,11 +72,7 @@ static bool add_bytes(struct stream *s, unsigned int start, const u8 *from, unsi
 static bool add_line(struct stream *s, unsigned int at, const u64 *line)
 {
 	const u8 *bytes = (const u8 *)line;
-	u64 bits = 0;
-	unsigned int i;
-
-	for (i = 0; i < 8; i++)
-		bits |= xbz_byte_bits(line[i]) << (8 * i);
+	u64 bits = xbz_line_bits(line);
 
 	while (bits) {
 		unsigned int start = xbz_ctz64(bits);
