@@ -8,8 +8,7 @@ progress   long commands with a log and a sign of life
 debian     packages and source packages from the machine's own apt set-up
 kernels    the kernels that can be booted, by the name a user gives
 tree       the next Debian's compiler and libc
-umlkernel  User Mode Linux, compiled here
-compiled   kernels with checkers, compiled here
+compiled   User Mode Linux and kernels with checkers, compiled here
 qemu       Debian's QEMU with our patches
 cpio       the initramfs of one boot
 kmod       a kernel's own modules, in load order

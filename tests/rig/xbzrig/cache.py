@@ -64,6 +64,13 @@ def lock(kind):
         yield
 
 
+def ccache_environment():
+    """Of builds whose compiler is ccache: its directory is here."""
+    return dict(os.environ, CCACHE_DIR=str(root() / "ccache"), CCACHE_MAXSIZE="1G",
+                # Each build unpacks its sources anew: times say nothing about contents.
+                CCACHE_SLOPPINESS="include_file_ctime,include_file_mtime,time_macros")
+
+
 def find(kind, name):
     """The finished artifact of that name, or None."""
     path = root() / kind / name

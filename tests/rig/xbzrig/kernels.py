@@ -8,7 +8,7 @@ installed from here: headers of newer series depend on the image, which would
 want an initramfs made, and so on. Modules for a backport are made with the next
 Debian's compiler and libc, see tree.
 
-"uml": User Mode Linux, compiled by umlkernel. "debug": see compiled.
+"uml", "debug", "kcsan": see compiled.
 """
 
 import dataclasses
@@ -42,15 +42,13 @@ class Kernel:
 
 def get(name):
     """The kernel of that name, fetched or built if it is not in the cache."""
-    from . import compiled, umlkernel
-    if name == "uml":
-        return umlkernel.get()
+    from . import compiled
     if name in compiled.RECIPES:
         return compiled.get(name)
     if re.fullmatch(r"\d+\.\d+", name):
         return _debian(name)
     raise RigError(f"no kernel is called {name!r}; there are series of Debian's "
-                   f"kernels, like 6.1 or 6.12, and uml, {', '.join(compiled.RECIPES)}")
+                   f"kernels, like 6.1 or 6.12, and {', '.join(compiled.RECIPES)}")
 
 
 def _debian(series):

@@ -5,7 +5,6 @@ Only the binary is kept. Its firmware is that of the installed package, which
 is the same version: the source package comes without.
 """
 
-import os
 import pathlib
 import shutil
 
@@ -84,9 +83,7 @@ def _build(work, source, patches, configure):
         progress.run(f"applying {patch.name}",
                      ["patch", "-d", tree, "-p1", "--fuzz=0", "--batch",
                       "--no-backup-if-mismatch", "-i", patch], log)
-    env = dict(os.environ, CCACHE_DIR=str(cache.root() / "ccache"), CCACHE_MAXSIZE="1G",
-               # Each build unpacks anew: times say nothing about contents.
-               CCACHE_SLOPPINESS="include_file_ctime,include_file_mtime")
+    env = cache.ccache_environment()
     build_dir.mkdir()
     progress.run("configuring QEMU",
                  [tree / "configure", "--cc=ccache gcc", *configure], log,
