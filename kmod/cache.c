@@ -11,6 +11,7 @@
  * looked at (CLOCK).
  */
 #include "cache.h"
+#include "counter.h"
 #include "memory.h"
 #include "region.h"
 
@@ -74,11 +75,11 @@ static void *xbz_entry_take(struct xbz_cache *cache, unsigned long *entry)
 	void *copy = NULL;
 
 	if (*entry == XBZ_ENTRY_ZERO) {
-		cache->nr_zero--;
+		xbz_counter_dec(&cache->nr_zero);
 	} else if (xbz_is_copy(*entry)) {
 		copy = xbz_copy_of(*entry);
 		list_del(&virt_to_page(copy)->lru);
-		cache->nr--;
+		xbz_counter_dec(&cache->nr);
 	}
 	*entry = 0;
 	return copy;
@@ -102,7 +103,7 @@ static void *xbz_cache_evict(struct xbz_cache *cache, bool force)
 			list_move_tail(&page->lru, &cache->lru);
 			continue;
 		}
-		cache->evictions++;
+		xbz_counter_inc(&cache->evictions);
 		return xbz_entry_take(cache, entry);
 	}
 	return NULL;
@@ -184,7 +185,7 @@ void xbz_cache_put(struct xbz_cache *cache, struct xbz_region *region,
 		xbz_copy_free(copy);
 	if (known == XBZ_KNOWN_ZERO) {
 		*entry = XBZ_ENTRY_ZERO;
-		cache->nr_zero++;
+		xbz_counter_inc(&cache->nr_zero);
 	}
 }
 
@@ -224,7 +225,7 @@ void xbz_cache_store(struct xbz_cache *cache, struct xbz_region *region,
 	set_page_private(p, (unsigned long)entry);
 	list_add_tail(&p->lru, &cache->lru);
 	*entry = (unsigned long)copy;
-	cache->nr++;
+	xbz_counter_inc(&cache->nr);
 }
 
 /**

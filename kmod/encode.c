@@ -13,6 +13,7 @@
  * misses it is sent again. Nothing after 4 can fail; before that, the bit is
  * put back.
  */
+#include "counter.h"
 #include "encode.h"
 #include "event.h"
 #include "harvest.h"
@@ -56,27 +57,27 @@ static void xbz_count(struct xbz_batch *b, enum xbz_kind kind, size_t bytes)
 
 	arg->bytes += bytes;
 	arg->pages++;
-	st->bytes += bytes;
+	xbz_counter_add(&st->bytes, bytes);
 	switch (kind) {
 	case XBZ_SENT_SAME:
 		arg->pages_same++;
-		st->pages_same++;
+		xbz_counter_inc(&st->pages_same);
 		break;
 	case XBZ_SENT_ZERO:
 		arg->pages_zero++;
-		st->pages_zero++;
+		xbz_counter_inc(&st->pages_zero);
 		break;
 	case XBZ_SENT_ZERO_BASED:
-		st->zero_based++;
+		xbz_counter_inc(&st->zero_based);
 		fallthrough;
 	case XBZ_SENT_DELTA:
 		arg->pages_delta++;
-		st->pages_delta++;
-		st->bytes_delta += bytes;
+		xbz_counter_inc(&st->pages_delta);
+		xbz_counter_add(&st->bytes_delta, bytes);
 		break;
 	case XBZ_SENT_RAW:
 		arg->pages_raw++;
-		st->pages_raw++;
+		xbz_counter_inc(&st->pages_raw);
 		break;
 	}
 }
@@ -106,11 +107,11 @@ static int xbz_encode_page(struct xbz_batch *b, const struct xbz_place *place)
 		xbz_cache_store(&q->cache, r, place->page, q->snapshot);
 
 	if (before == XBZ_KNOWN_NOTHING) {
-		q->stats.cache_misses++;
+		xbz_counter_inc(&q->stats.cache_misses);
 	} else {
-		q->stats.cache_hits++;
+		xbz_counter_inc(&q->stats.cache_hits);
 		if (kind == XBZ_SENT_RAW)
-			q->stats.overflows++;
+			xbz_counter_inc(&q->stats.overflows);
 	}
 	if (bytes)
 		b->last = r;
@@ -159,7 +160,7 @@ static void xbz_batch_run(struct xbz_batch *b)
 			set_bit(place.page,
 				(unsigned long *)place.region->bitmap);
 			arg->status = XBZRLE_STATUS_FAULT;
-			b->q->stats.faults++;
+			xbz_counter_inc(&b->q->stats.faults);
 			goto out_place;
 		}
 		cond_resched();
@@ -178,10 +179,10 @@ static void xbz_batch_end(struct xbz_batch *b)
 
 	if (b->arg->bytes) {
 		xbz_ring_publish(&q->ring, b->arg->bytes);
-		q->stats.batches++;
+		xbz_counter_inc(&q->stats.batches);
 	}
 	if (b->arg->status & XBZRLE_STATUS_FULL)
-		q->stats.ring_full++;
+		xbz_counter_inc(&q->stats.ring_full);
 }
 
 static void xbz_encode_reset(struct xbzrle_encode *arg, u64 pos)

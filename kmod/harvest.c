@@ -19,6 +19,7 @@
  * KVM reads and writes user memory; the caller lends some. What comes back from
  * there is taken for bits, and nothing but bits.
  */
+#include "counter.h"
 #include "harvest.h"
 #include "event.h"
 #include "region.h"
@@ -168,7 +169,7 @@ int xbz_harvest_sync(struct xbz_session *s, struct xbzrle_sync *arg)
 			arg->failed_errno = -ret;
 		}
 	}
-	WRITE_ONCE(s->log_dirty, s->log_dirty + fresh);
+	xbz_counter_add(&s->log_dirty, fresh);
 	arg->new_dirty = fresh;
 	arg->pass = xbz_session_next_pass(s, fresh);
 	xbz_event_pass(s);

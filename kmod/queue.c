@@ -78,10 +78,16 @@ struct xbz_queue *xbz_queue_of(struct xbz_session *s,
 					  page / XBZRLE_CHUNK_PAGES)];
 }
 
-/*
- * The process may write to the bitmap while it is searched: a bit more or less
- * is found, but none behind the end.
- */
+static unsigned long xbz_find_bit(const unsigned long *bitmap, unsigned long end,
+				  unsigned long from)
+{
+	/*
+	 * Others may write to the bitmap while it is searched: a bit more or
+	 * less is found, but none behind the end.
+	 */
+	return data_race(find_next_bit(bitmap, end, from));
+}
+
 static unsigned long xbz_find_dirty(struct xbz_scan *scan,
 				    const struct xbz_region *r,
 				    unsigned long page, unsigned long end)
@@ -89,14 +95,14 @@ static unsigned long xbz_find_dirty(struct xbz_scan *scan,
 	const unsigned long *bitmap = (const unsigned long *)r->bitmap;
 
 	if (scan->s->nr_queues == 1)
-		return find_next_bit(bitmap, end, page);
+		return xbz_find_bit(bitmap, end, page);
 
 	while (page < end) {
 		unsigned long chunk = page / XBZRLE_CHUNK_PAGES;
 		unsigned long next = min((chunk + 1) * XBZRLE_CHUNK_PAGES, end);
 
 		if (xbz_chunk_queue(scan->s, r, chunk) == scan->q->index) {
-			page = find_next_bit(bitmap, next, page);
+			page = xbz_find_bit(bitmap, next, page);
 			if (page < next)
 				return page;
 		}

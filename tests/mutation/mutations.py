@@ -102,10 +102,10 @@ MUTATIONS = (
     ), ("kunit", "test_secrets")),
     Mutation(10, "a copy that was evicted is still taken for one", (
         ("kmod/cache.c",
-         "		cache->nr--;\n"
+         "		xbz_counter_dec(&cache->nr);\n"
          "	}\n"
          "	*entry = 0;\n",
-         "		cache->nr--;\n"
+         "		xbz_counter_dec(&cache->nr);\n"
          "		return copy;\n"
          "	}\n"
          "	*entry = 0;\n"),
