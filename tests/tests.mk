@@ -15,7 +15,7 @@ $(setups): setup-%:
 
 .PHONY: rig-modules uml-modules qemu
 rig-modules: setup-build setup-rig $(if $(filter 7.%,$(KERNEL)),setup-tree) \
-		$(if $(filter debug,$(KERNEL)),setup-debug)
+		$(if $(filter debug kcsan,$(KERNEL)),setup-debug)
 	@tests/modules $(KERNEL)
 
 uml-modules: setup-build setup-uml
@@ -75,6 +75,19 @@ check-netlink: setup-netlink uml-modules xbzctl
 check-e2e: setup-qemu rig-modules lib
 	@qemu=$$($(qemu_path)) && \
 	tests/e2e/run --qemu "$$qemu" --kernel $(KERNEL)
+
+# More kernels: those of the matrix, whole; and what `check` has of them.
+matrix := 6.12 7.3 debug kcsan
+.PHONY: check-matrix check-matrix-short $(matrix:%=check-kernel-%)
+check-matrix:
+	@tests/check faults $(matrix:%=kernel-%)
+
+$(matrix:%=check-kernel-%): check-kernel-%: setup-build setup-rig setup-unit \
+		setup-qemu setup-netlink setup-tree setup-debug lib xbzctl
+	@qemu=$$($(qemu_path)) && tests/kernels/check $* --qemu "$$qemu"
+
+check-matrix-short: setup-build setup-rig setup-unit setup-tree lib xbzctl
+	@tests/kernels/check --short 7.3
 
 # One fault of each class, in the kernel that is there to catch it.
 .PHONY: check-faults

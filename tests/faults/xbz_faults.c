@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Faults on purpose, one of each class that the debug kernel is there to
+ * Faults on purpose, one of each class that the kernels with checkers are there to
  * catch: if the rig lets one of these pass, it would let ours pass. A word
  * written to the parameter `fault` commits it. tests/faults/check does that.
  */
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
@@ -77,6 +79,34 @@ static int fault_fpu(void)
 	return 0;
 }
 
+static unsigned long fault_word;
+
+static int fault_racer(void *unused)
+{
+	while (!kthread_should_stop()) {
+		fault_word++;
+		barrier();
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Two write at once, until the checker has looked in the right moment. */
+static int fault_data_race(void)
+{
+	unsigned long end = jiffies + 5 * HZ;
+	struct task_struct *racer = kthread_run(fault_racer, NULL, "xbz_racer");
+
+	if (IS_ERR(racer))
+		return PTR_ERR(racer);
+	while (time_before(jiffies, end)) {
+		fault_word++;
+		barrier();
+		cond_resched();
+	}
+	return kthread_stop(racer);
+}
+
 static const struct {
 	const char *name;
 	int (*commit)(void);
@@ -86,6 +116,7 @@ static const struct {
 	{ "sleep-in-atomic", fault_sleep_in_atomic },
 	{ "leak", fault_leak },
 	{ "fpu", fault_fpu },
+	{ "data-race", fault_data_race },
 };
 
 static int fault_set(const char *word, const struct kernel_param *unused)
