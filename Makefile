@@ -69,6 +69,7 @@ help:
 	@echo 'make check-kernel-NAME  only on one of them: 6.12, 7.3, debug, kcsan'
 	@echo 'make check-faults whether those with checkers catch faults on purpose'
 	@echo 'make check-mutation  breaks each invariant on purpose and sees a test fail'
+	@echo 'make coverage     which lines of kmod/ and lib/ the tests run'
 	@echo 'make bench        all benches; not tests: they measure and assert nothing'
 	@echo 'make bench-codec  our encoder and decoder against QEMU'"'"'s, on one core'
 	@echo 'make bench-device the module in User Mode Linux against both'

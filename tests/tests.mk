@@ -8,7 +8,7 @@ qemu_path = PKG_CONFIG_PATH=$(CURDIR)/$(O)/lib $(rig)/qemu-build \
 
 # Modules, one build for each kernel that is booted.
 
-setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink)
+setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink coverage)
 .PHONY: $(setups)
 $(setups): setup-%:
 	@$(rig)/provision $*
@@ -93,6 +93,10 @@ check-matrix-short: setup-build setup-rig setup-unit setup-tree lib xbzctl
 .PHONY: check-faults
 check-faults: setup-build setup-rig setup-debug
 	@tests/faults/check
+
+.PHONY: coverage
+coverage: setup-build setup-unit setup-uml setup-netlink setup-coverage
+	@tests/coverage/run
 
 .PHONY: check-mutation
 check-mutation: uml-modules setup-unit lib
