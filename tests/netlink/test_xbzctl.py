@@ -413,9 +413,12 @@ class Xbzctl(unittest.TestCase):
         host = as_json("status", "status")["memory_host"]
         for text, value in (("0", 0), ("4096", 4096), ("1k", 1024), ("1K", 1024), ("256m", 256 << 20),
                             ("1.5g", 3 << 29), ("2GiB", 2 << 30), ("1mb", 1 << 20), ("1t", 1 << 40),
-                            ("50%", host // 2)):
+                            ("50%", host // 2), ("12.5%", host // 8), ("7%", host * 7 // 100)):
             self.assertEqual(as_json("change", "cache", "size", text)["new"], value, text)
-        for text in ("", "-1", "x", "1x", "0x10", "1kk", "101%", "nan", "1e99", "1 k"):
+        # Whole MiB, and no limit is made "a quarter of the host's memory".
+        for text, value in (("50%", host // 2 >> 20), ("1k", 1), ("4095k", 3), ("0", 0)):
+            self.assertEqual(as_json("change", "cache", "limit", text)["new"], value << 20, text)
+        for text in ("", "-1", "x", "1x", "0x10", "1kk", "101%", "nan", "1e9", "1 k", ".5g"):
             self.assertIn("is no size", xbzctl("cache", "size", text, status=2))
         xbzctl("cache", "size", "64m")
 

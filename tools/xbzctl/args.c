@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 bool session_read(const char *text, uint32_t *id)
 {
@@ -39,5 +41,66 @@ bool number_read(const char *option, const char *text, double min, double max,
 			option, min, max, text);
 		return false;
 	}
+	return true;
+}
+
+/* Numbers with more digits than this many have are none of ours. */
+#define DECIMAL_MAX 100000000000000000ULL
+
+/* Digits, perhaps with a point in between: @value / @scale; moves @text on. */
+static bool decimal_read(const char **text, uint64_t *value, uint64_t *scale)
+{
+	const char *p = *text;
+	bool point = false;
+
+	*value = 0;
+	*scale = 1;
+	if (!isdigit((unsigned char)*p))
+		return false;
+	for (;; p++) {
+		if (!point && *p == '.' && isdigit((unsigned char)p[1])) {
+			point = true;
+			continue;
+		}
+		if (!isdigit((unsigned char)*p))
+			break;
+		if (*value >= DECIMAL_MAX || *scale >= DECIMAL_MAX)
+			return false;
+		*value = *value * 10 + *p - '0';
+		if (point)
+			*scale *= 10;
+	}
+	*text = p;
+	return true;
+}
+
+bool size_read(const char *text, uint64_t whole, uint64_t *bytes)
+{
+	static const char units[] = "kmgt";
+	uint64_t value, scale;
+	/* In whole numbers: doubles give half of some memories a byte less. */
+	unsigned __int128 size, part;
+	const char *unit;
+
+	if (!decimal_read(&text, &value, &scale))
+		return false;
+	size = value;
+	part = scale;
+	if (!strcmp(text, "%")) {
+		part *= 100;
+		if (size > part)
+			return false;
+		size *= whole;
+	} else if (*text) {
+		unit = strchr(units, tolower((unsigned char)*text));
+		if (!unit || (text[1] && strcasecmp(text + 1, "b") &&
+			      strcasecmp(text + 1, "ib")))
+			return false;
+		size <<= 10 * (unit - units + 1);
+	}
+	size /= part;
+	if (size >= 1ULL << 60)
+		return false;
+	*bytes = size;
 	return true;
 }

@@ -15,4 +15,10 @@ bool session_read(const char *text, uint32_t *id);
 bool number_read(const char *option, const char *text, double min, double max,
 		 double *value);
 
+/*
+ * A size as people write it, rounded down to bytes; @whole is what 100% are.
+ * False if it is none, and nothing has been said then.
+ */
+bool size_read(const char *text, uint64_t whole, uint64_t *bytes);
+
 #endif /* XBZCTL_ARGS_H */

@@ -75,9 +75,12 @@ static int set_host(const struct xbzctl *ctl, struct xbzctl_nl *nl, bool limit,
 	struct xbzctl_settings s;
 	int ret;
 
-	/* The limit is in whole MiB; a part of the host's memory hardly ever is. */
-	if (limit)
-		bytes = (bytes + (1 << 20) - 1) >> 20 << 20;
+	/*
+	 * The limit is in whole MiB, which a part of the host's memory hardly
+	 * ever is. Never more than what was said; but 0 says something else.
+	 */
+	if (limit && bytes)
+		bytes = bytes < 1 << 20 ? 1 << 20 : bytes >> 20 << 20;
 	mnl_attr_put_u64(msg, limit ? XBZRLE_A_SETTINGS_MEMORY_LIMIT :
 				      XBZRLE_A_SETTINGS_DEFAULT_CACHE, bytes);
 	ret = xbzctl_nl_call(nl, take_settings, &s);

@@ -6,8 +6,6 @@
 #include "xbzctl.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 const struct counter counters[] = {
@@ -130,39 +128,6 @@ const char *size_text(char buffer[16], uint64_t bytes)
 	else
 		snprintf(buffer, 16, "%.1f%c", value, units[i]);
 	return buffer;
-}
-
-bool size_read(const char *text, uint64_t whole, uint64_t *bytes)
-{
-	static const char units[] = "kmgt";
-	const char *unit;
-	double value;
-	char *end;
-
-	if (!isdigit((unsigned char)*text))
-		return false;
-	/* strtod() would take hexadecimal, too. */
-	if (text[0] == '0' && tolower((unsigned char)text[1]) == 'x')
-		return false;
-	errno = 0;
-	value = strtod(text, &end);
-	if (errno)
-		return false;
-	if (!strcmp(end, "%")) {
-		if (value > 100)
-			return false;
-		value *= whole / 100.0;
-	} else if (*end) {
-		unit = strchr(units, tolower((unsigned char)*end));
-		if (!unit || (end[1] && strcasecmp(end + 1, "b") &&
-			      strcasecmp(end + 1, "ib")))
-			return false;
-		value *= 1ULL << 10 * (unit - units + 1);
-	}
-	if (value >= 1ULL << 60)
-		return false;
-	*bytes = value;
-	return true;
 }
 
 const char *safe(char buffer[64], const char *name)

@@ -24,9 +24,6 @@ void json_end(void);
 /* A size as people write it, in a buffer of the caller's. */
 const char *size_text(char buffer[16], uint64_t bytes);
 
-/* Read such a size: false if it is none. @whole is what 100% are. */
-bool size_read(const char *text, uint64_t whole, uint64_t *bytes);
-
 /* A name for a terminal: what does not print is replaced. */
 const char *safe(char buffer[64], const char *name);
 
