@@ -48,12 +48,19 @@ install: lib xbzctl
 		$(share)/bash-completion/completions/xbzctl
 	$(INSTALL) -D -m 0644 config/60-xbzrle.rules \
 		$(DESTDIR)/etc/udev/rules.d/60-xbzrle.rules
+	sed 's|/usr/sbin|$(PREFIX)/sbin|' config/xbzrle.service > $(O)/xbzrle.service
+	$(INSTALL) -D -m 0644 $(O)/xbzrle.service \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/xbzrle.service
 	$(INSTALL) -D -m 0644 -t $(share)/doc/xbzrle/examples \
-		config/modprobe.conf config/modules-load.conf
+		config/modprobe.conf config/modules-load.conf config/xbzrle.conf
+# What an administrator has written there stays.
+	[ -e $(DESTDIR)/etc/xbzrle.conf ] || $(INSTALL) -D -m 0644 \
+		config/xbzrle.conf $(DESTDIR)/etc/xbzrle.conf
 
 help:
 	@echo 'make              the module for the running kernel (or KDIR=...), libxbzrle, xbzctl'
-	@echo 'make install      libxbzrle, xbzctl, man page, completion, udev rule (DESTDIR, PREFIX)'
+	@echo 'make install      libxbzrle, xbzctl, man page, completion, udev rule, systemd unit,'
+	@echo '                  /etc/xbzrle.conf (DESTDIR, PREFIX)'
 	@echo 'make demo         a busy guest, migrated three times; needs root'
 	@echo 'make check        all tests; needs root'
 	@echo 'make lint         only the static checks'

@@ -366,6 +366,9 @@ def nonsense(rng, kind, number, known):
 class Xbzctl(unittest.TestCase):
     """What a person types."""
 
+    def setUp(self):
+        self.nl = NL
+
     def test_every_subcommand(self):
         """Fails if a subcommand fails, or says other things than it did."""
         golden = (HERE / "golden.txt").read_text(encoding="utf-8")
@@ -376,7 +379,8 @@ class Xbzctl(unittest.TestCase):
             for arguments in (["status"], ["list"], ["show", s.id], ["stats"], ["stats", s.id],
                               ["--openmetrics", "stats"], ["cache", "size", "512k", s.id],
                               ["cache", "size", "32m"], ["cache", "limit", "10%"],
-                              ["cache", "limit", "0"], ["flush", s.id], ["flush"],
+                              ["cache", "limit", "0"], ["apply", "config/xbzrle.conf"],
+                              ["flush", s.id], ["flush"],
                               ["top", "-n", 2, "-d", 0.1]):
                 said.append(f"$ xbzctl {' '.join(map(str, arguments))}\n"
                             f"{xbzctl(*arguments)}")
@@ -422,12 +426,61 @@ class Xbzctl(unittest.TestCase):
             self.assertIn("is no size", xbzctl("cache", "size", text, status=2))
         xbzctl("cache", "size", "64m")
 
+    def test_apply(self):
+        """Fails if a file's settings are not those that the module has then, if one of
+        them is set though another is wrong, or if its line is not named."""
+        host = as_json("status", "status")["memory_host"]
+        conf = pathlib.Path("/tmp/xbzrle.conf")
+
+        def settings():
+            status = as_json("status", "status")
+            return [status[name] for name in ("default_cache", "default_queues", "memory_limit")]
+
+        conf.write_text("# all of them\n\n default-cache=96m # as much\n"
+                        "memory-limit =\t50%\ndefault-queues = 2", encoding="utf-8")
+        limit = host // 2 >> 20 << 20
+        self.assertEqual(xbzctl("apply", conf).splitlines()[1], "default queues: 2, was 1")
+        self.assertEqual(settings(), [96 << 20, 2, limit])
+        changes = as_json("apply", "apply", conf)["changes"]
+        self.assertEqual([(one["old"], one["new"]) for one in changes],
+                         [(96 << 20, 96 << 20), (2, 2), (limit, limit)])
+        conf.write_text("# nothing\n", encoding="utf-8")
+        self.assertEqual(as_json("apply", "apply", conf), {"changes": []})
+        # What is commented out in the example is right, too.
+        lines = (ROOT / "config/xbzrle.conf").read_text(encoding="utf-8").splitlines()
+        conf.write_text("\n".join(line.removeprefix("#") for line in lines
+                                  if re.match("#[a-z-]+ =", line)), encoding="utf-8")
+        self.assertEqual(len(as_json("apply", "apply", conf)["changes"]), 3)
+
+        for line, said in (("nonsense", "'nonsense' is no SETTING = VALUE"),
+                           ("cache = 1m", "there is no setting 'cache', but default-cache, "),
+                           ("default-queues = 2", "default-queues was set in line 2 already"),
+                           ("default-cache = 1x", "default-cache takes a number of bytes, "),
+                           ("default-cache =", "default-cache takes a number of bytes, "),
+                           ("memory-limit = 101%", "memory-limit takes a number of bytes, "),
+                           ("memory-limit = 4096t", "memory-limit takes less than 4096t"),
+                           ("\0", "this is no text")):
+            conf.write_text(f"#\ndefault-queues = 7\n{line}\n", encoding="utf-8")
+            before = settings()
+            self.assertIn(f"{conf}:3: {said}", xbzctl("apply", conf, status=1))
+            self.assertEqual(settings(), before, line)
+        for number in ("0", "65", "-1", "1.5", "x", "18446744073709551617"):
+            conf.write_text(f"default-queues = {number}", encoding="utf-8")
+            self.assertIn(f"{conf}:1: default-queues takes a whole number from 1 to 64, not "
+                          f"'{number}'", xbzctl("apply", conf, status=1))
+        conf.write_text("a\nb\n", encoding="utf-8")
+        self.assertEqual(len(xbzctl("apply", conf, status=1).splitlines()), 2)
+        self.assertIn("/etc/xbzrle.conf: No such file", xbzctl("apply", status=1))
+        self.assertIn("/tmp: Is a directory", xbzctl("apply", "/tmp", status=1))
+        self.nl.do("settings-set", {"default-cache": 64 << 20, "default-queues": 1,
+                                    "memory-limit": 0})
+
     def test_errors(self):
         """Fails if what is wrong is not said, or with another exit status."""
         for arguments in ([], ["nonsense"], ["list", "x"], ["status", "x"], ["show"], ["show", "x"],
                           ["show", "0"], ["show", "1", "2"], ["cache"], ["cache", "size"],
                           ["cache", "limit", "1g", "1"], ["cache", "grow", "1g"], ["flush", "x"],
-                          ["stats", "-1"], ["monitor", "-n", "0"], ["monitor", "x"],
+                          ["apply", "x", "y"], ["stats", "-1"], ["monitor", "-n", "0"], ["monitor", "x"],
                           ["top", "-d", "0"], ["top", "x"], ["doctor", "x"], ["--nonsense"],
                           ["--openmetrics", "list"]):
             self.assertTrue(xbzctl(*arguments, status=2), arguments)
@@ -442,7 +495,7 @@ class Xbzctl(unittest.TestCase):
         self.assertIn("CAP_NET_ADMIN", done.stderr)
         self.assertIn("not the device", xbzctl("--device", "/dev/null", "status", status=1))
         self.assertRegex(xbzctl("--version"), r"^xbzctl \d")
-        for name in ("status", "list", "show", "cache", "flush", "stats", "monitor", "top", "doctor"):
+        for name in ("status", "list", "show", "cache", "apply", "flush", "stats", "monitor", "top", "doctor"):
             self.assertIn(f"  {name} ", xbzctl("--help"))
 
     def test_openmetrics(self):

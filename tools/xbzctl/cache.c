@@ -6,8 +6,10 @@
 #include "args.h"
 #include "netlink.h"
 #include "print.h"
+#include "settings.h"
 #include "xbzctl.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,30 +21,6 @@ static int usage(void)
 		"SIZE is a number of bytes, with k, m, g or t of 1024, 1024^2 ..., or with %% of\n"
 		"the host's memory. Without SESSION, size is the default of those to come.\n");
 	return XBZCTL_USAGE;
-}
-
-static void print_change(const struct xbzctl *ctl, const char *what,
-			 uint64_t old, uint64_t new, const char *automatic)
-{
-	char a[16], b[16];
-
-	if (ctl->json) {
-		json_open(NULL, '{');
-		json_text("what", what);
-		json_u64("old", old);
-		json_u64("new", new);
-		json_close('{');
-		json_end();
-		return;
-	}
-	printf("%s: %s, was %s\n", what,
-	       !new && automatic ? automatic : size_text(b, new),
-	       !old && automatic ? automatic : size_text(a, old));
-}
-
-static void take_settings(const struct nlmsghdr *msg, void *data)
-{
-	xbzctl_parse_settings(msg, data);
 }
 
 static void take_session(const struct nlmsghdr *msg, void *data)
@@ -64,34 +42,29 @@ static int set_session(const struct xbzctl *ctl, struct xbzctl_nl *nl,
 	if (ret)
 		return ret;
 	snprintf(what, sizeof(what), "cache of session %u", id);
-	print_change(ctl, what, s.old_cache_bytes, s.cache_bytes, NULL);
+	change_print(ctl, what, s.old_cache_bytes, s.cache_bytes, NULL);
 	return 0;
 }
 
-static int set_host(const struct xbzctl *ctl, struct xbzctl_nl *nl, bool limit,
-		    uint64_t bytes)
+static int set_host(const struct xbzctl *ctl, struct xbzctl_nl *nl,
+		    enum setting which, const char *text, uint64_t host)
 {
-	struct nlmsghdr *msg = xbzctl_nl_request(nl, XBZRLE_CMD_SETTINGS_SET, 0);
+	struct wanted wanted = { 0 };
 	struct xbzctl_settings s;
+	const char *right;
 	int ret;
 
-	/*
-	 * The limit is in whole MiB, which a part of the host's memory hardly
-	 * ever is. Never more than what was said; but 0 says something else.
-	 */
-	if (limit && bytes)
-		bytes = bytes < 1 << 20 ? 1 << 20 : bytes >> 20 << 20;
-	mnl_attr_put_u64(msg, limit ? XBZRLE_A_SETTINGS_MEMORY_LIMIT :
-				      XBZRLE_A_SETTINGS_DEFAULT_CACHE, bytes);
-	ret = xbzctl_nl_call(nl, take_settings, &s);
+	right = setting_read(which, text, host, &wanted.value[which]);
+	if (right) {
+		fprintf(stderr, "xbzctl: %s takes %s, not '%s'\n",
+			setting_names[which], right, text);
+		return -ERANGE;
+	}
+	wanted.set[which] = true;
+	ret = settings_change(nl, &wanted, &s);
 	if (ret)
 		return ret;
-	if (limit)
-		print_change(ctl, "limit of all sessions", s.old[2],
-			     s.memory_limit, "a quarter of the host's memory");
-	else
-		print_change(ctl, "default cache", s.old[0], s.default_cache,
-			     NULL);
+	settings_print(ctl, &wanted, &s);
 	return 0;
 }
 
@@ -132,8 +105,12 @@ int xbzctl_cache(const struct xbzctl *ctl, int argc, char **argv)
 	if (!ret) {
 		size_read(argv[2], settings.memory_host, &bytes);
 		ret = session ? set_session(ctl, nl, id, bytes) :
-				set_host(ctl, nl, limit, bytes);
+				set_host(ctl, nl,
+					 limit ? SETTING_LIMIT : SETTING_CACHE,
+					 argv[2], settings.memory_host);
 	}
+	if (!ret && ctl->json)
+		json_end();
 	xbzctl_nl_close(nl);
 	return ret ? XBZCTL_FAILED : XBZCTL_OK;
 }

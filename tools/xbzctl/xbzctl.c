@@ -21,6 +21,8 @@ static const struct {
 	{ "show", "SESSION: one session, its regions and queues", xbzctl_show },
 	{ "cache", "size SIZE [SESSION], limit SIZE: how much is remembered",
 	  xbzctl_cache },
+	{ "apply", "[FILE]: the host's settings from /etc/xbzrle.conf, or FILE",
+	  xbzctl_apply },
 	{ "flush", "[SESSION]: drop the copies of a session, or of all",
 	  xbzctl_flush },
 	{ "stats", "[SESSION]: counters, with QEMU's names beside them",

@@ -34,6 +34,7 @@ int xbzctl_status(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_list(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_show(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_cache(const struct xbzctl *ctl, int argc, char **argv);
+int xbzctl_apply(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_flush(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_stats(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_monitor(const struct xbzctl *ctl, int argc, char **argv);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Completion of xbzctl for bash. Subcommands come from xbzctl --help, sessions
-# from xbzctl list.
+# Completion of xbzctl for bash. Subcommands and options come from xbzctl --help,
+# sessions from xbzctl list.
 
 _xbzctl_sessions() {
 	xbzctl list 2>/dev/null | awk 'NR > 1 { print $1 }'
@@ -8,7 +8,6 @@ _xbzctl_sessions() {
 
 _xbzctl() {
 	local word=${COMP_WORDS[COMP_CWORD]} i command='' at=0
-	local options='--json --openmetrics --device --version --help'
 
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -26,12 +25,15 @@ _xbzctl() {
 	if [ "${COMP_WORDS[COMP_CWORD - 1]}" = --device ]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 	elif [ -z "$command" ]; then
-		mapfile -t COMPREPLY < <(compgen -W "$options $(xbzctl --help |
-			awk '/^  [a-z]/ { print $1 }')" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "$(xbzctl --help |
+			awk '/^  [a-z-]/ { print $1 }')" -- "$word")
 	else
 		case $command,$((COMP_CWORD - at)),${COMP_WORDS[at + 1]} in
 		show,1,* | flush,1,* | stats,1,* | cache,3,size)
 			mapfile -t COMPREPLY < <(compgen -W "$(_xbzctl_sessions)" -- "$word")
+			;;
+		apply,1,*)
+			mapfile -t COMPREPLY < <(compgen -f -- "$word")
 			;;
 		cache,1,*)
 			mapfile -t COMPREPLY < <(compgen -W 'size limit' -- "$word")
