@@ -43,7 +43,9 @@ install: lib xbzctl
 	$(INSTALL) -D -m 0755 $(O)/xbzctl $(sbin)/xbzctl
 	$(INSTALL) -D -m 0644 uapi/linux/xbzrle_netlink.h \
 		$(DESTDIR)$(PREFIX)/include/linux/xbzrle_netlink.h
-	$(INSTALL) -D -m 0644 Documentation/man/xbzctl.8 $(share)/man/man8/xbzctl.8
+	for page in Documentation/man/*.[0-9]; do \
+		$(INSTALL) -D -m 0644 -t $(share)/man/man$${page##*.} $$page || exit; \
+	done
 	$(INSTALL) -D -m 0644 tools/xbzctl/completion/xbzctl.bash \
 		$(share)/bash-completion/completions/xbzctl
 	$(INSTALL) -D -m 0644 config/60-xbzrle.rules \
@@ -59,7 +61,7 @@ install: lib xbzctl
 
 help:
 	@echo 'make              the module for the running kernel (or KDIR=...), libxbzrle, xbzctl'
-	@echo 'make install      libxbzrle, xbzctl, man page, completion, udev rule, systemd unit,'
+	@echo 'make install      libxbzrle, xbzctl, man pages, completion, udev rule, systemd unit,'
 	@echo '                  /etc/xbzrle.conf (DESTDIR, PREFIX)'
 	@echo 'make demo         a busy guest, migrated three times; needs root'
 	@echo 'make check        all tests; needs root'
