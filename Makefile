@@ -35,6 +35,8 @@ PREFIX ?= /usr/local
 INSTALL ?= install
 sbin := $(DESTDIR)$(PREFIX)/sbin
 share := $(DESTDIR)$(PREFIX)/share
+# Where Debian's zsh looks: packages have a folder of their own.
+zsh := $(share)/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 
 .PHONY: install
 install: lib xbzctl
@@ -48,6 +50,7 @@ install: lib xbzctl
 	done
 	$(INSTALL) -D -m 0644 tools/xbzctl/completion/xbzctl.bash \
 		$(share)/bash-completion/completions/xbzctl
+	$(INSTALL) -D -m 0644 tools/xbzctl/completion/_xbzctl $(zsh)/_xbzctl
 	$(INSTALL) -D -m 0644 config/60-xbzrle.rules \
 		$(DESTDIR)/etc/udev/rules.d/60-xbzrle.rules
 	sed 's|/usr/sbin|$(PREFIX)/sbin|' config/xbzrle.service > $(O)/xbzrle.service
