@@ -3,6 +3,7 @@
  * libxbzrle against the real module: its mappings, its ring positions and what
  * it makes of errors. What the module does with the calls is the other tests'.
  */
+#include "fakevm.h"
 #include "harness.h"
 
 #include <xbzrle/xbzrle.h>
@@ -194,6 +195,61 @@ static void test_errors(void **state)
 	memory_destroy(&m);
 }
 
+/*
+ * Breaks if the library gives a slot's log to another region or forgets what came
+ * of a sync, or if a slot that it has forgotten is harvested.
+ */
+static void test_slots(void **state)
+{
+	struct xbz_config cfg = { .size = sizeof(cfg), .nr_queues = 1,
+				  .flags = XBZRLE_SETUP_MANUAL_PROTECT,
+				  .vm_fd = xbzt_vm(XBZ_FAKEVM_MANUAL_PROTECT),
+				  .ring_bytes = RING, .cache_bytes = 64 << 20 };
+	struct xbzrle_info info = { .size = sizeof(info) };
+	struct xbzrle_sync sync;
+	struct xbz_session *s;
+	struct xbzt_slot slot;
+	struct memory m;
+	uint64_t *bitmap;
+	uint32_t region;
+
+	(void)state;
+	memory_init(&m);
+	slot = xbzt_slot(cfg.vm_fd, 3, m.src, PAGES);
+	assert_int_equal(xbz_session_open(&s, NULL), 0);
+	assert_int_equal(xbz_session_info(s, &info), 0);
+	assert_int_equal(info.abi_version, XBZRLE_ABI_VERSION);
+	assert_int_equal(xbz_session_setup(s, &cfg), 0);
+	assert_int_equal(xbz_session_region_add(s, "pc.ram", m.src, PAGES,
+						&region, &bitmap), 0);
+	assert_int_equal(xbz_session_slot_set(s, 3, region, 0, PAGES), 0);
+	assert_int_equal(xbz_session_region_del(s, region), -EBUSY);
+
+	m.src[5 * XBZT_PAGE] = 1;
+	xbzt_slot_dirty(&slot, 5);
+	m.src[600 * XBZT_PAGE] = 1;
+	xbzt_slot_dirty(&slot, 600);
+	assert_int_equal(xbz_session_sync(s, &sync), 0);
+	assert_int_equal(sync.new_dirty, 2);
+	assert_int_equal(sync.slots_failed, 0);
+	assert_int_equal(bitmap[0], 1ULL << 5);
+	assert_int_equal(xbz_session_clear(s, region, 5, 1), 0);
+	assert_false(xbzt_slot_is_dirty(&slot, 5));
+	drain(s, &m, 0);
+	assert_memory_equal(m.src, m.dst, PAGES * XBZT_PAGE);
+	assert_false(xbzt_slot_is_dirty(&slot, 600));
+
+	assert_int_equal(xbz_session_slot_del(s, 3), 0);
+	assert_int_equal(xbz_session_slot_del(s, 3), -ENOENT);
+	xbzt_slot_dirty(&slot, 7);
+	assert_int_equal(xbz_session_sync(s, NULL), 0);
+	assert_int_equal(bitmap[0], 0);
+	assert_int_equal(xbz_session_region_del(s, region), 0);
+	xbz_session_close(s);
+	close(cfg.vm_fd);
+	memory_destroy(&m);
+}
+
 int main(void)
 {
 	static unsigned int one = 1, four = 4;
@@ -202,6 +258,7 @@ int main(void)
 		{ "test_passes_four_queues", test_passes, NULL, NULL, &four },
 		cmocka_unit_test(test_release_is_checked),
 		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_slots),
 		cmocka_unit_test(xbzt_test_log_is_quiet),
 	};
 

@@ -121,6 +121,9 @@ class Family(unittest.TestCase):
             self.refused("id: a dump is", None, "session-get", {"id": s.id}, dump=True)
             self.refused("session is missing", None, "region-get", {}, dump=True)
             self.refused("no session", None, "queue-get", {"session": s.id + 1}, dump=True)
+            for operation in ("region-get", "queue-get"):
+                self.refused("id: a dump is", None, operation, {"session": s.id, "id": 0},
+                             dump=True)
 
     def test_session(self):
         """Fails if what a session is told to be is not what it is."""
@@ -138,6 +141,15 @@ class Family(unittest.TestCase):
             self.assertEqual(got["pass"]["bytes"] + got["last-pass"]["bytes"],
                              got["stats"]["bytes"])
             self.assertEqual(got["estimate"]["dirty"], 5)
+            for number, name in enumerate(("ram", "rom")):
+                one = self.nl.do("region-get", {"session": s.id, "id": number})
+                self.assertEqual((one["session"], one["id"], one["name"]),
+                                 (s.id, number, name))
+            parts = [self.nl.do("queue-get", {"session": s.id, "id": number})
+                     for number in range(2)]
+            self.assertEqual([one["id"] for one in parts], [0, 1])
+            self.assertEqual(sum(one["stats"]["pages-raw"] for one in parts),
+                             got["stats"]["pages-raw"])
             self.assertEqual(got["estimate"]["bytes"], 5 * got["stats"]["bytes"] // 200)
             self.assertNotIn("estimate", self.nl.do("session-get", {"id": s.id}))
             regions = self.nl.dump("region-get", {"session": s.id})

@@ -3,41 +3,14 @@
  * xbzctl status: what the loaded module says of itself. Over the netlink family;
  * with --device, over a device, which then need not be the usual one.
  */
+#include "device.h"
 #include "netlink.h"
 #include "print.h"
 #include "xbzctl.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include <xbzrle/xbzrle.h>
-
-static const char *mend(int error)
-{
-	switch (error) {
-	case -ENOENT:
-	case -ENXIO:
-	case -ENODEV:
-		return "load the module: modprobe xbzrle";
-	case -EACCES:
-	case -EPERM:
-		return "run as root, or as a member of the device's group";
-	case -ENOTTY:
-		return "this is not the device of xbzrle";
-	default:
-		return NULL;
-	}
-}
-
-static int failed(const struct xbzctl *ctl, int error)
-{
-	const char *what = mend(error);
-
-	fprintf(stderr, "xbzctl: %s: %s%s%s\n", ctl->device, strerror(-error),
-		what ? "\n  " : "", what ? what : "");
-	return XBZCTL_FAILED;
-}
 
 static int from_device(const struct xbzctl *ctl, struct xbzctl_settings *out)
 {
@@ -47,11 +20,11 @@ static int from_device(const struct xbzctl *ctl, struct xbzctl_settings *out)
 
 	ret = xbz_session_open(&s, ctl->device);
 	if (ret)
-		return failed(ctl, ret);
+		return device_failed(ctl->device, ret);
 	ret = xbz_session_info(s, &info);
 	xbz_session_close(s);
 	if (ret)
-		return failed(ctl, ret);
+		return device_failed(ctl->device, ret);
 	out->abi_version = info.abi_version;
 	out->page_size = 1U << info.page_shift;
 	out->memory_max = info.memory_max;

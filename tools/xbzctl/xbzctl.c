@@ -30,6 +30,8 @@ static const struct {
 	{ "monitor", "[-n COUNT]: events as they come", xbzctl_monitor },
 	{ "top", "[-d SECONDS] [-n COUNT]: all sessions with their rates",
 	  xbzctl_top },
+	{ "bench", "[-m SIZE] [-q QUEUES] [-t SECONDS]: how quick it is here",
+	  xbzctl_bench },
 	{ "doctor", "what a migration needs, and what mends it",
 	  xbzctl_doctor },
 };
@@ -45,7 +47,7 @@ static void usage(FILE *out)
 	fprintf(out, "\n"
 		"  --json         print JSON\n"
 		"  --openmetrics  print OpenMetrics (stats)\n"
-		"  --device PATH  status of a device, not of the module\n"
+		"  --device PATH  the device (status, bench)\n"
 		"  --version      print the version\n"
 		"  --help         print this\n\n"
 		"Exit status: 0 for success, 1 if it failed, 2 for a command line that is not understood.\n");

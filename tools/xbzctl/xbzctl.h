@@ -22,7 +22,7 @@
  * struct xbzctl - what the command line said before the subcommand
  * @json: print JSON
  * @openmetrics: print OpenMetrics
- * @device: path of the device
+ * @device: path of the device, or NULL
  */
 struct xbzctl {
 	bool json;
@@ -39,6 +39,7 @@ int xbzctl_flush(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_stats(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_monitor(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_top(const struct xbzctl *ctl, int argc, char **argv);
+int xbzctl_bench(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_doctor(const struct xbzctl *ctl, int argc, char **argv);
 
 #endif /* XBZCTL_H */

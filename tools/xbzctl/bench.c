@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * xbzctl bench: how quick the module is on this host, on memory of this process
+ * instead of a guest's. Bits are set in the region's bitmap by hand, so there is
+ * no KVM in it and no socket; what is timed is ENCODE, by as many threads as there
+ * are queues, and giving the ring back.
+ */
+#include "args.h"
+#include "device.h"
+#include "print.h"
+#include "xbzctl.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <xbzrle/xbzrle.h>
+
+#define PAGE 4096UL
+#define HUGE (2UL << 20)
+#define RING_BYTES (4UL << 20)
+#define DEFAULT_MEMORY (64UL << 20)
+#define DEFAULT_SECONDS 0.5
+/* So that there is a median, whatever the time. */
+#define ROUNDS_MIN 5
+#define ROUNDS_MAX 1001
+
+/**
+ * struct bench - a session over memory of ours
+ * @memory: the "guest's"
+ * @copy: as much again, for memcpy()
+ * @bytes: how much each has
+ * @queues: of the session
+ * @seconds: for each workload, about
+ * @session: the session
+ * @workers: its threads
+ * @region: the region's number
+ * @bitmap: its bitmap
+ * @seed: of the pages' contents
+ */
+struct bench {
+	uint8_t *memory;
+	uint8_t *copy;
+	size_t bytes;
+	unsigned int queues;
+	double seconds;
+	struct xbz_session *session;
+	struct xbz_workers *workers;
+	uint32_t region;
+	uint64_t *bitmap;
+	uint64_t seed;
+};
+
+/**
+ * struct result - what came of a workload
+ * @gbps: 10^9 bytes of guest memory a second, in order
+ * @rounds: how many of them
+ * @bytes: sent in the last round
+ */
+struct result {
+	double gbps[ROUNDS_MAX];
+	unsigned int rounds;
+	uint64_t bytes;
+};
+
+static uint64_t random64(struct bench *b)
+{
+	/* xorshift64* */
+	b->seed ^= b->seed >> 12;
+	b->seed ^= b->seed << 25;
+	b->seed ^= b->seed >> 27;
+	return b->seed * 0x2545f4914f6cdd1dULL;
+}
+
+static int forget(struct bench *b)
+{
+	return xbz_session_invalidate(b->session, b->region, 0, b->bytes / PAGE);
+}
+
+static int fill(struct bench *b)
+{
+	uint64_t *word = (uint64_t *)b->memory;
+	size_t i;
+
+	for (i = 0; i < b->bytes / 8; i++)
+		word[i] = random64(b);
+	return 0;
+}
+
+static int change_nothing(struct bench *b)
+{
+	(void)b;
+	return 0;
+}
+
+static int change_bytes(struct bench *b)
+{
+	size_t at;
+
+	for (at = 0; at < b->bytes; at += 1024)
+		b->memory[at]++;
+	return 0;
+}
+
+static int change_words(struct bench *b)
+{
+	uint64_t *word = (uint64_t *)b->memory;
+	size_t page;
+	int i;
+
+	for (page = 0; page < b->bytes / PAGE; page++, word += PAGE / 8)
+		for (i = 0; i < 64; i++)
+			word[random64(b) % (PAGE / 8)] = random64(b);
+	return 0;
+}
+
+static int first_pass(struct bench *b)
+{
+	fill(b);
+	return forget(b);
+}
+
+static int first_pass_zero(struct bench *b)
+{
+	memset(b->memory, 0, b->bytes);
+	return forget(b);
+}
+
+static const struct {
+	const char *name;
+	const char *help;
+	int (*change)(struct bench *b);
+} workloads[] = {
+	{ "first", "pages sent for the first time", first_pass },
+	{ "unchanged", "pages written to, with what they had", change_nothing },
+	{ "bytes", "a byte in every KiB changed", change_bytes },
+	{ "words", "64 words of a page changed", change_words },
+	{ "all", "all bytes of a page changed", fill },
+	{ "zero", "zero pages sent for the first time", first_pass_zero },
+};
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* All dirty pages, through all queues; the bytes that would be sent. */
+static int drain(struct bench *b, uint64_t *bytes)
+{
+	struct xbz_batch batch;
+	unsigned int queue;
+	int ret;
+
+	*bytes = 0;
+	xbz_workers_resume(b->workers, 0);
+	while ((ret = xbz_workers_next(b->workers, &queue, &batch)) > 0) {
+		if (batch.status & XBZRLE_STATUS_FAULT)
+			return -EFAULT;
+		*bytes += batch.bytes;
+		ret = xbz_workers_release(b->workers, queue, batch.end);
+		if (ret)
+			return ret;
+	}
+	return ret;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void add_round(struct result *r, size_t bytes, double seconds)
+{
+	r->gbps[r->rounds++] = bytes / 1e9 / seconds;
+}
+
+static bool another(const struct bench *b, const struct result *r, double begin)
+{
+	return r->rounds < ROUNDS_MIN ||
+	       (r->rounds < ROUNDS_MAX && now() - begin < b->seconds);
+}
+
+static int run(struct bench *b, unsigned int which, struct result *r)
+{
+	double begin = now(), start;
+	int ret;
+
+	r->rounds = 0;
+	while (another(b, r, begin)) {
+		ret = workloads[which].change(b);
+		if (ret)
+			return ret;
+		memset(b->bitmap, 0xff, b->bytes / PAGE / 8);
+		start = now();
+		ret = drain(b, &r->bytes);
+		if (ret)
+			return ret;
+		add_round(r, b->bytes, now() - start);
+	}
+	qsort(r->gbps, r->rounds, sizeof(r->gbps[0]), by_value);
+	return 0;
+}
+
+static void run_memcpy(struct bench *b, struct result *r)
+{
+	double begin = now(), start;
+	size_t at;
+
+	r->rounds = 0;
+	r->bytes = b->bytes;
+	while (another(b, r, begin)) {
+		start = now();
+		for (at = 0; at < b->bytes; at += PAGE)
+			memcpy(b->copy + at, b->memory + at, PAGE);
+		add_round(r, b->bytes, now() - start);
+	}
+	qsort(r->gbps, r->rounds, sizeof(r->gbps[0]), by_value);
+}
+
+static void print(const struct xbzctl *ctl, const struct bench *b, const char *name,
+		  const char *help, const struct result *r)
+{
+	double median = r->gbps[r->rounds / 2];
+	double per_page = (double)r->bytes / (b->bytes / PAGE);
+
+	if (ctl->json) {
+		json_open(NULL, '{');
+		json_text("workload", name);
+		json_double("gbps", median);
+		json_double("gbps_low", r->gbps[r->rounds / 4]);
+		json_double("gbps_high", r->gbps[r->rounds - 1 - r->rounds / 4]);
+		json_double("ns_per_page", PAGE / median);
+		json_double("bytes_per_page", per_page);
+		json_u64("rounds", r->rounds);
+		json_close('{');
+		return;
+	}
+	printf("%-10s %6.2f GB/s  %6.2f to %6.2f  %7.0f ns  %7.1f bytes  %s\n", name,
+	       median, r->gbps[r->rounds / 4], r->gbps[r->rounds - 1 - r->rounds / 4],
+	       PAGE / median, per_page, help);
+	fflush(stdout);
+}
+
+static uint8_t *memory_alloc(size_t bytes)
+{
+	void *p = NULL;
+
+	/* Huge pages, as a guest's memory should have. */
+	if (posix_memalign(&p, HUGE, bytes))
+		return NULL;
+	madvise(p, bytes, MADV_HUGEPAGE);
+	memset(p, 1, bytes);
+	return p;
+}
+
+static int begin(struct bench *b, const char *path)
+{
+	struct xbz_workers_config workers = { .size = sizeof(workers), .batch_bytes = 1 << 20 };
+	struct xbz_config config = {
+		.size = sizeof(config),
+		.nr_queues = b->queues,
+		.vm_fd = -1,
+		.ring_bytes = RING_BYTES,
+		/* A queue can have one chunk more than its share. */
+		.cache_bytes = b->bytes + b->queues * HUGE,
+		.name = "xbzctl bench",
+	};
+	int ret;
+
+	ret = xbz_session_open(&b->session, path);
+	if (ret)
+		return device_failed(path, ret);
+	ret = xbz_session_setup(b->session, &config);
+	if (!ret)
+		ret = xbz_session_region_add(b->session, "bench", b->memory, b->bytes / PAGE,
+					     &b->region, &b->bitmap);
+	if (!ret)
+		ret = xbz_workers_start(&b->workers, b->session, &workers);
+	return ret ? device_failed(path, ret) : XBZCTL_OK;
+}
+
+static int run_all(const struct xbzctl *ctl, struct bench *b, const char *path)
+{
+	static struct result result;
+	size_t i;
+	int ret;
+
+	if (ctl->json) {
+		json_open(NULL, '{');
+		json_u64("memory", b->bytes);
+		json_u64("queues", b->queues);
+		json_open("workloads", '[');
+	}
+	run_memcpy(b, &result);
+	print(ctl, b, "memcpy", "for comparison", &result);
+	for (i = 0; i < ARRAY_SIZE(workloads); i++) {
+		ret = run(b, i, &result);
+		if (ret)
+			return device_failed(path, ret);
+		print(ctl, b, workloads[i].name, workloads[i].help, &result);
+	}
+	if (ctl->json) {
+		json_close('[');
+		json_close('{');
+		json_end();
+	}
+	return XBZCTL_OK;
+}
+
+static int usage(void)
+{
+	fprintf(stderr,
+		"Usage: xbzctl bench [-m SIZE] [-q QUEUES] [-t SECONDS]\n\n"
+		"  -m SIZE     memory to work on, in whole 2 MiB; as much again is for the\n"
+		"              cache, and for memcpy (64m)\n"
+		"  -q QUEUES   queues, each with a thread (1)\n"
+		"  -t SECONDS  for each workload, about (%g)\n", DEFAULT_SECONDS);
+	return XBZCTL_USAGE;
+}
+
+/**
+ * xbzctl_bench() - the subcommand
+ * @ctl: options before it
+ * @argc: number of @argv, which begins with the subcommand
+ * @argv: -m SIZE of memory, -q QUEUES, -t SECONDS for each workload
+ *
+ * Return: the exit status.
+ */
+int xbzctl_bench(const struct xbzctl *ctl, int argc, char **argv)
+{
+	const char *path = ctl->device ? ctl->device : XBZCTL_DEVICE;
+	struct bench b = { .seconds = DEFAULT_SECONDS, .seed = 1 };
+	uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * PAGE;
+	uint64_t bytes = DEFAULT_MEMORY;
+	double queues = 1;
+	bool good = true;
+	int opt, ret;
+
+	optind = 1;
+	while ((opt = getopt(argc, argv, "+m:q:t:")) != -1) {
+		if (opt == 'm')
+			good &= size_read(optarg, host, &bytes);
+		else if (opt == 'q')
+			good &= number_read("-q", optarg, 1, XBZRLE_MAX_QUEUES, &queues);
+		else if (opt == 't')
+			good &= number_read("-t", optarg, 0, 3600, &b.seconds);
+		else
+			good = false;
+	}
+	if (!good || optind != argc)
+		return usage();
+	if (bytes < HUGE || bytes > host / 4) {
+		fprintf(stderr, "xbzctl: -m takes 2m to a quarter of the host's memory\n");
+		return XBZCTL_USAGE;
+	}
+	b.bytes = bytes & ~(HUGE - 1);
+	b.queues = queues;
+	b.memory = memory_alloc(b.bytes);
+	b.copy = memory_alloc(b.bytes);
+	ret = b.memory && b.copy ? begin(&b, path) : device_failed(path, -ENOMEM);
+	if (!ret)
+		ret = run_all(ctl, &b, path);
+	xbz_workers_stop(b.workers);
+	xbz_session_close(b.session);
+	free(b.memory);
+	free(b.copy);
+	return ret;
+}
