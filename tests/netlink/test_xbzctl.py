@@ -424,6 +424,25 @@ class Xbzctl(unittest.TestCase):
             as_json("doctor", "doctor")
             self.assertNotIn("\x1b", xbzctl("list"))
 
+    def test_bench(self):
+        """Fails if bench times nothing, leaves pages out, or sends other than it says."""
+        done = as_json("bench", "bench", "-m", "4m", "-q", 2, "-t", 0)
+        self.assertEqual((done["memory"], done["queues"]), (4 << 20, 2))
+        sent = {one["workload"]: one["bytes_per_page"] for one in done["workloads"]}
+        self.assertEqual(list(sent), ["memcpy", "first", "unchanged", "bytes", "words", "all",
+                                      "zero"])
+        self.assertEqual(sent["unchanged"], 0)
+        # Eight bytes of header, and of one or two blocks in a batch their name.
+        for name, low, high in (("first", 4104, 4106), ("all", 4104, 4106), ("zero", 9, 11),
+                                ("bytes", 24, 28), ("words", 550, 700)):
+            self.assertTrue(low <= sent[name] <= high, f"{name}: {sent[name]}")
+        for one in done["workloads"]:
+            self.assertTrue(0 < one["gbps_low"] <= one["gbps"] <= one["gbps_high"], one)
+            self.assertGreaterEqual(one["rounds"], 5)
+        lines = xbzctl("bench", "-m", "2m", "-t", 0).splitlines()
+        self.assertEqual([line.split()[0] for line in lines], list(sent))
+        self.assertEqual(as_json("list", "list")["sessions"], [])
+
     def test_sizes(self):
         """Fails if a size is taken for another, or nonsense for one."""
         host = as_json("status", "status")["memory_host"]
@@ -494,6 +513,8 @@ class Xbzctl(unittest.TestCase):
                           ["cache", "limit", "1g", "1"], ["cache", "grow", "1g"], ["flush", "x"],
                           ["apply", "x", "y"], ["stats", "-1"], ["monitor", "-n", "0"], ["monitor", "x"],
                           ["top", "-d", "0"], ["top", "x"], ["doctor", "x"], ["--nonsense"],
+                          ["bench", "x"], ["bench", "-m", "1m"], ["bench", "-m", "30%"],
+                          ["bench", "-q", "65"], ["bench", "-t", "-1"],
                           ["--openmetrics", "list"]):
             self.assertTrue(xbzctl(*arguments, status=2), arguments)
         for arguments in (["show", "99999"], ["flush", "99999"], ["stats", "99999"],
@@ -505,9 +526,11 @@ class Xbzctl(unittest.TestCase):
                               stderr=subprocess.PIPE, user=NOBODY, group=NOBODY, extra_groups=[])
         self.assertEqual(done.returncode, 1)
         self.assertIn("CAP_NET_ADMIN", done.stderr)
-        self.assertIn("not the device", xbzctl("--device", "/dev/null", "status", status=1))
+        for name in ("status", "bench"):
+            self.assertIn("not the device", xbzctl("--device", "/dev/null", name, status=1))
         self.assertRegex(xbzctl("--version"), r"^xbzctl \d")
-        for name in ("status", "list", "show", "cache", "apply", "flush", "stats", "monitor", "top", "doctor"):
+        for name in ("status", "list", "show", "cache", "apply", "flush", "stats", "monitor", "top",
+                     "bench", "doctor"):
             self.assertIn(f"  {name} ", xbzctl("--help"))
 
     def test_openmetrics(self):

@@ -41,6 +41,9 @@ _xbzctl() {
 		monitor,1,*)
 			mapfile -t COMPREPLY < <(compgen -W '-n' -- "$word")
 			;;
+		bench,[135],*)
+			mapfile -t COMPREPLY < <(compgen -W '-m -q -t' -- "$word")
+			;;
 		top,[13],*)
 			mapfile -t COMPREPLY < <(compgen -W '-d -n' -- "$word")
 			;;
