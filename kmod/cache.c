@@ -14,6 +14,7 @@
 #include "counter.h"
 #include "memory.h"
 #include "region.h"
+#include "trace.h"
 
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -94,6 +95,7 @@ static void *xbz_cache_evict(struct xbz_cache *cache, bool force)
 		struct page *page =
 			list_first_entry_or_null(&cache->lru, struct page, lru);
 		unsigned long *entry;
+		void *copy;
 
 		if (!page)
 			return NULL;
@@ -104,7 +106,9 @@ static void *xbz_cache_evict(struct xbz_cache *cache, bool force)
 			continue;
 		}
 		xbz_counter_inc(&cache->evictions);
-		return xbz_entry_take(cache, entry);
+		copy = xbz_entry_take(cache, entry);
+		trace_xbz_evict(cache, force);
+		return copy;
 	}
 	return NULL;
 }

@@ -16,6 +16,8 @@ struct xbz_region;
  * @limit: how many it may have
  * @nr_zero: pages known as zero, which need no copy
  * @evictions: copies dropped for want of room
+ * @session: whose shard it is, for who traces
+ * @queue: the same
  *
  * Context: everything here is under the queue's lock, but for the limit, which
  * trim.c changes at any time.
@@ -26,6 +28,8 @@ struct xbz_cache {
 	unsigned long limit;
 	unsigned long nr_zero;
 	u64 evictions;
+	u32 session;
+	u32 queue;
 };
 
 void xbz_cache_init(struct xbz_cache *cache, unsigned long limit);

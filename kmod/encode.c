@@ -19,6 +19,7 @@
 #include "harvest.h"
 #include "region.h"
 #include "session.h"
+#include "trace.h"
 #include "trim.h"
 
 #include "core/record.h"
@@ -175,14 +176,20 @@ out_place:
 
 static void xbz_batch_end(struct xbz_batch *b)
 {
+	const struct xbzrle_encode *arg = b->arg;
 	struct xbz_queue *q = b->q;
 
-	if (b->arg->bytes) {
-		xbz_ring_publish(&q->ring, b->arg->bytes);
+	if (arg->bytes) {
+		xbz_ring_publish(&q->ring, arg->bytes);
 		xbz_counter_inc(&q->stats.batches);
 	}
-	if (b->arg->status & XBZRLE_STATUS_FULL)
+	if (arg->status & XBZRLE_STATUS_FULL)
 		xbz_counter_inc(&q->stats.ring_full);
+	trace_xbz_batch(b->s->id, arg);
+	if (arg->status & (XBZRLE_STATUS_FULL | XBZRLE_STATUS_FAULT |
+			   XBZRLE_STATUS_LOG))
+		trace_xbz_stall(b->s->id, arg, arg->status,
+				b->room - arg->bytes);
 }
 
 static void xbz_encode_reset(struct xbzrle_encode *arg, u64 pos)
@@ -227,14 +234,15 @@ int xbz_encode_batch(struct xbz_session *s, struct xbzrle_encode *arg)
 
 	if (mutex_lock_killable(&q->lock))
 		return -EINTR;
+	xbz_encode_reset(arg, q->ring.pos);
 	if (q->broken || xbz_ring_reserve(&q->ring, &b.room)) {
 		if (!q->broken)
 			xbz_event_warning(s, XBZRLE_WARNING_CONSUMER, q->index);
+		trace_xbz_stall(s->id, arg, XBZ_STALL_CONSUMER, 0);
 		WRITE_ONCE(q->broken, true);
 		ret = -EPIPE;
 		goto out_unlock;
 	}
-	xbz_encode_reset(arg, q->ring.pos);
 	xbz_batch_run(&b);
 	xbz_batch_end(&b);
 

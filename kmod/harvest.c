@@ -25,6 +25,7 @@
 #include "region.h"
 #include "session.h"
 #include "slot.h"
+#include "trace.h"
 #include "vm.h"
 
 #include "core/bitmap.h"
@@ -172,6 +173,7 @@ int xbz_harvest_sync(struct xbz_session *s, struct xbzrle_sync *arg)
 	xbz_counter_add(&s->log_dirty, fresh);
 	arg->new_dirty = fresh;
 	arg->pass = xbz_session_next_pass(s, fresh);
+	trace_xbz_sync(s->id, arg);
 	xbz_event_pass(s);
 	if (arg->slots_failed)
 		xbz_event_warning(s, XBZRLE_WARNING_LOG, 0);

@@ -36,6 +36,7 @@ int xbz_queue_init(struct xbz_queue *q, unsigned int index, u64 ring_bytes,
 	if (ret)
 		goto err_snapshot;
 	xbz_cache_init(&q->cache, cache_pages);
+	q->cache.queue = index;
 	return 0;
 
 err_snapshot:

@@ -148,6 +148,7 @@ int xbz_session_setup(struct xbz_session *s, struct xbzrle_setup *arg)
 	struct xbz_region **regions;
 	struct xbz_queue *queues;
 	struct file *vm = NULL;
+	unsigned int i;
 	u64 *log_buf;
 	int ret;
 
@@ -201,6 +202,8 @@ int xbz_session_setup(struct xbz_session *s, struct xbzrle_setup *arg)
 	ret = xbz_registry_add(s);
 	if (ret)
 		goto err_undo;
+	for (i = 0; i < s->nr_queues; i++)
+		queues[i].cache.session = s->id;
 	xbz_event_start(s);
 
 	arg->session = s->id;

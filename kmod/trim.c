@@ -21,6 +21,7 @@
 #include "queue.h"
 #include "registry.h"
 #include "session.h"
+#include "trace.h"
 
 #include <linux/atomic.h>
 #include <linux/minmax.h>
@@ -97,8 +98,8 @@ static u64 xbz_trim_session(struct xbz_session *s)
  */
 u64 xbz_trim_resize(struct xbz_session *s, u64 bytes)
 {
+	u64 old, dropped;
 	unsigned int i;
-	u64 old;
 
 	mutex_lock(&s->map_lock);
 	old = s->cache_bytes;
@@ -107,7 +108,8 @@ u64 xbz_trim_resize(struct xbz_session *s, u64 bytes)
 		WRITE_ONCE(s->queues[i].cache.limit,
 			   xbz_shard_pages(bytes, s->nr_queues));
 	mutex_unlock(&s->map_lock);
-	xbz_trim_session(s);
+	dropped = xbz_trim_session(s);
+	trace_xbz_resize(s->id, old, bytes, dropped);
 	return old;
 }
 
