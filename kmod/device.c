@@ -5,6 +5,7 @@
  */
 #include "device.h"
 #include "encode.h"
+#include "fdinfo.h"
 #include "harvest.h"
 #include "memory.h"
 #include "region.h"
@@ -293,6 +294,11 @@ static int xbz_mmap(struct file *file, struct vm_area_struct *vma)
 	return xbz_session_mmap(file->private_data, vma);
 }
 
+static void xbz_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	xbz_fdinfo_show(m, file->private_data);
+}
+
 static const struct file_operations xbz_fops = {
 	.owner = THIS_MODULE,
 	.open = xbz_open,
@@ -300,6 +306,7 @@ static const struct file_operations xbz_fops = {
 	.unlocked_ioctl = xbz_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = xbz_mmap,
+	.show_fdinfo = xbz_show_fdinfo,
 };
 
 static struct miscdevice xbz_misc = {
