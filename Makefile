@@ -14,6 +14,8 @@ KERNEL ?= 6.1
 O := build
 rig := tests/rig
 sources := Kbuild kmod lib uapi
+# V=1 shows the commands of user space, too.
+quiet := $(if $(V),,-s)
 
 .PHONY: all module lib xbzctl help clean
 all: module lib xbzctl
@@ -24,10 +26,10 @@ module:
 	@echo "built $(O)/xbzrle.ko; to load it: insmod $(O)/xbzrle.ko"
 
 lib:
-	@$(MAKE) -s -C lib/libxbzrle O=$(CURDIR)/$(O)/lib
+	@$(MAKE) $(quiet) -C lib/libxbzrle O=$(CURDIR)/$(O)/lib
 
 xbzctl: lib
-	@$(MAKE) -s -C tools/xbzctl O=$(CURDIR)/$(O) LIB=$(CURDIR)/$(O)/lib
+	@$(MAKE) $(quiet) -C tools/xbzctl O=$(CURDIR)/$(O) LIB=$(CURDIR)/$(O)/lib
 
 # All but the module, which needs a kernel: make module installs nothing.
 DESTDIR ?=
@@ -40,7 +42,7 @@ zsh := $(share)/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functi
 
 .PHONY: install
 install: lib xbzctl
-	@$(MAKE) -s -C lib/libxbzrle O=$(CURDIR)/$(O)/lib PREFIX=$(PREFIX) \
+	@$(MAKE) $(quiet) -C lib/libxbzrle O=$(CURDIR)/$(O)/lib PREFIX=$(PREFIX) \
 		DESTDIR=$(DESTDIR) install
 	$(INSTALL) -D -m 0755 $(O)/xbzctl $(sbin)/xbzctl
 	$(INSTALL) -D -m 0644 uapi/linux/xbzrle_netlink.h \
