@@ -64,10 +64,17 @@ install: lib xbzctl
 	[ -e $(DESTDIR)/etc/xbzrle.conf ] || $(INSTALL) -D -m 0644 \
 		config/xbzrle.conf $(DESTDIR)/etc/xbzrle.conf
 
+# Debian packages, of all that git tracks.
+.PHONY: deb
+deb: setup-deb
+	@scripts/deb $(O)/deb
+	@ls $(O)/deb/*.deb
+
 help:
 	@echo 'make              the module for the running kernel (or KDIR=...), libxbzrle, xbzctl'
 	@echo 'make install      libxbzrle, xbzctl, man pages, completion, udev rule, systemd unit,'
 	@echo '                  /etc/xbzrle.conf (DESTDIR, PREFIX)'
+	@echo 'make deb          Debian packages of all of it, the module by DKMS, in build/deb'
 	@echo 'make demo         a busy guest, migrated three times; needs root'
 	@echo 'make check        all tests; needs root'
 	@echo 'make lint         only the static checks'

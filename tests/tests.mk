@@ -8,7 +8,7 @@ qemu_path = PKG_CONFIG_PATH=$(CURDIR)/$(O)/lib $(rig)/qemu-build \
 
 # Modules, one build for each kernel that is booted.
 
-setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink coverage)
+setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink coverage deb)
 .PHONY: $(setups)
 $(setups): setup-%:
 	@$(rig)/provision $*
