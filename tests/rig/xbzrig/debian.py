@@ -145,6 +145,19 @@ def _entries():
     return stanzas, lines
 
 
+def release_sources(etc=pathlib.Path("/etc")):
+    """(code name, {"sources" or "list": text}) of this machine's own release, as
+    apt has it here, for binary packages."""
+    stanzas, lines = source_entries(etc)
+    codename = re.search(r"^VERSION_CODENAME=(\w+)", (etc / "os-release").read_text(), re.M)
+    if not codename or not stanzas and not lines:
+        raise RigError("no Debian release or no mirror of it is configured in /etc")
+    files = {"sources": "\n\n".join(re.sub(r"^Types:.*", "Types: deb", stanza, flags=re.M | re.I)
+                                    for stanza in stanzas),
+             "list": "\n".join(re.sub(r"^deb-src", "deb", line) for line in lines)}
+    return codename[1], {name: text + "\n" for name, text in files.items() if text}
+
+
 def _source_config(suite):
     """An apt configuration that has the system's Debian sources as deb-src."""
     if suite:

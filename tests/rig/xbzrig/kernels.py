@@ -9,6 +9,9 @@ want an initramfs made, and so on. Modules for a backport are made with the next
 Debian's compiler and libc, see tree.
 
 "uml", "debug", "kcsan": see compiled.
+
+A path: the kernel that is installed in a Debian tree, the newest if there are
+several. Modules for it are built in there.
 """
 
 import dataclasses
@@ -43,12 +46,24 @@ class Kernel:
 def get(name):
     """The kernel of that name, fetched or built if it is not in the cache."""
     from . import compiled
+    if "/" in name:
+        return _in_tree(pathlib.Path(name).resolve())
     if name in compiled.RECIPES:
         return compiled.get(name)
     if re.fullmatch(r"\d+\.\d+", name):
         return _debian(name)
     raise RigError(f"no kernel is called {name!r}; there are series of Debian's "
-                   f"kernels, like 6.1 or 6.12, and {', '.join(compiled.RECIPES)}")
+                   f"kernels, like 6.1 or 6.12, and {', '.join(compiled.RECIPES)}, "
+                   "and paths of trees that have one")
+
+def _in_tree(root):
+    releases = [path.name.removeprefix("vmlinuz-") for path in root.glob("boot/vmlinuz-*")]
+    if not releases:
+        raise RigError(f"{root} has no boot/vmlinuz-*")
+    release = max(releases, key=debian.version_key)
+    return Kernel(name=str(root), release=release, image=root / f"boot/vmlinuz-{release}",
+                  modules=root / "lib/modules" / release,
+                  kdir=root / f"usr/src/linux-headers-{release}")
 
 
 def _debian(series):

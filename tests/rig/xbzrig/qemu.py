@@ -56,11 +56,22 @@ def build(patches, extra_configure, keyed):
                        "to build; `tests/rig/provision qemu` installs it")
     package, version = source
     configure = [*CONFIGURE, *(CONFIGURE_PATCHED if patches else []), *extra_configure]
+    return _obtain(version, patches, configure, keyed,
+                   lambda: source_files(package, version))
+
+
+def build_source(directory, version, keyed):
+    """The same of the source package in a directory, which has our patches among
+    its own; whatever makes it differ from another of that version is keyed."""
+    return _obtain(version, [], [*CONFIGURE, *CONFIGURE_PATCHED], keyed, lambda: directory)
+
+
+def _obtain(version, patches, configure, keyed, source):
     key = cache.key(version, "\0".join(configure), pathlib.Path(__file__),
                     *patches, *keyed)
     name = f"{version.replace(':', '.')}-{key}"
-    kept = cache.obtain("qemu", name, lambda work: _build(
-        work, source_files(package, version), patches, configure))
+    kept = cache.obtain("qemu", name,
+                        lambda work: _build(work, source(), patches, configure))
     return kept / BINARY
 
 
