@@ -56,6 +56,7 @@ def get(name):
                    f"kernels, like 6.1 or 6.12, and {', '.join(compiled.RECIPES)}, "
                    "and paths of trees that have one")
 
+
 def _in_tree(root):
     releases = [path.name.removeprefix("vmlinuz-") for path in root.glob("boot/vmlinuz-*")]
     if not releases:
