@@ -89,6 +89,7 @@ help:
 	@echo 'make check-matrix all of that on 6.12 and 7.3 and in kernels with checkers'
 	@echo 'make check-kernel-NAME  only on one of them: 6.12, 7.3, debug, kcsan'
 	@echo 'make check-faults whether those with checkers catch faults on purpose'
+	@echo 'make check-deb    the packages, in a fresh Debian tree that is booted'
 	@echo 'make check-mutation  breaks each invariant on purpose and sees a test fail'
 	@echo 'make coverage     which lines of kmod/ and lib/ the tests run'
 	@echo 'make bench        all benches; not tests: they measure and assert nothing'

@@ -8,7 +8,7 @@ qemu_path = PKG_CONFIG_PATH=$(CURDIR)/$(O)/lib $(rig)/qemu-build \
 
 # Modules, one build for each kernel that is booted.
 
-setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink coverage deb)
+setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink coverage deb deb-check)
 .PHONY: $(setups)
 $(setups): setup-%:
 	@$(rig)/provision $*
@@ -97,6 +97,11 @@ check-faults: setup-build setup-rig setup-debug
 .PHONY: coverage
 coverage: setup-build setup-unit setup-uml setup-netlink setup-coverage
 	@tests/coverage/run
+
+# Not part of check: it takes a tree of Debian, and one more QEMU.
+.PHONY: check-deb
+check-deb: setup-deb-check setup-rig setup-qemu deb
+	@tests/deb/check
 
 .PHONY: check-mutation
 check-mutation: uml-modules setup-unit lib
