@@ -11,6 +11,7 @@
  * There is one lock. It is taken a few times for each batch and never held while
  * encoding; nobody is woken who does not sleep.
  */
+#include "pace.h"
 #include "session.h"
 
 #include <errno.h>
@@ -67,9 +68,10 @@ struct worker {
 /**
  * struct xbz_workers - the threads of a session
  * @s: the session
+ * @ahead: batches that a queue may be ahead by, at most AHEAD
  * @batch_bytes: where to end a batch
  * @batch_pages: the same in pages
- * @lock: protects what follows, and the workers
+ * @lock: protects all but @s, @nr and @batch_pages, and the workers
  * @changed: on which the consumer and those who pause sleep
  * @sleepers: how many do
  * @flags: for ENCODE
@@ -82,6 +84,7 @@ struct worker {
  */
 struct xbz_workers {
 	struct xbz_session *s;
+	unsigned int ahead;
 	uint64_t batch_bytes;
 	uint32_t batch_pages;
 	pthread_mutex_t lock;
@@ -117,7 +120,8 @@ static void wake(struct worker *k)
 
 static bool may_encode(const struct worker *k)
 {
-	return !k->w->paused && k->state == WORKER_READY && k->tail - k->head < AHEAD;
+	return !k->w->paused && k->state == WORKER_READY &&
+	       k->tail - k->head < k->w->ahead;
 }
 
 /* One batch. Called and returns with the lock held, and drops it meanwhile. */
@@ -125,13 +129,14 @@ static void make_batch(struct worker *k)
 {
 	struct xbz_workers *w = k->w;
 	struct xbz_batch *b = &k->batch[k->tail % AHEAD];
+	uint64_t batch_bytes = w->batch_bytes;
 	uint32_t flags = w->flags;
 	int ret;
 
 	k->state = WORKER_ENCODING;
 	k->again = false;
 	pthread_mutex_unlock(&w->lock);
-	ret = xbz_session_encode(w->s, k->queue, w->batch_bytes, w->batch_pages, flags, b);
+	ret = xbz_session_encode(w->s, k->queue, batch_bytes, w->batch_pages, flags, b);
 	pthread_mutex_lock(&w->lock);
 
 	if (ret) {
@@ -227,6 +232,7 @@ int xbz_workers_start(struct xbz_workers **out, struct xbz_session *s,
 	w->nr = s->nr_queues;
 	w->batch_bytes = cfg->batch_bytes ? cfg->batch_bytes : DEFAULT_BATCH_BYTES;
 	w->batch_pages = cfg->batch_pages ? cfg->batch_pages : DEFAULT_BATCH_PAGES;
+	w->ahead = AHEAD;
 	w->paused = true;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->changed, NULL);
@@ -303,6 +309,26 @@ void xbz_workers_resume(struct xbz_workers *w, uint32_t flags)
 		wake(k);
 	}
 	pthread_mutex_unlock(&w->lock);
+}
+
+uint64_t xbz_workers_pace(struct xbz_workers *w, uint64_t window, uint64_t bytes,
+			  uint64_t ns)
+{
+	const struct xbz_pace p = {
+		.ring_bytes = w->s->ring_bytes,
+		.nr_queues = w->nr,
+		.window = window,
+		.bytes = bytes,
+		.ns = ns,
+	};
+	uint64_t batch;
+
+	pthread_mutex_lock(&w->lock);
+	batch = xbz_pace_batch(w->batch_bytes, &p);
+	w->batch_bytes = batch;
+	w->ahead = XBZ_PACE_AHEAD;
+	pthread_mutex_unlock(&w->lock);
+	return batch;
 }
 
 /* Takes a batch of the next queue that has one, or an error. */

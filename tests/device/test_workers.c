@@ -235,21 +235,11 @@ static void test_resume_while_encoding(void **state)
 	guest_end(g);
 }
 
-/*
- * Breaks if a queue does not stop at the end of its ring, does not say so, or
- * does not go on when there is room again.
- */
-static void test_nothing_is_released(void **state)
+/* No delta is shorter, and each queue's pages are more than its ring holds. */
+static void dirty_whole(struct guest *g)
 {
-	struct guest *g = guest_start(*(unsigned int *)*state, 4096);
-	unsigned int page, i, nr = 0;
-	struct {
-		struct xbz_batch b;
-		unsigned int queue;
-	} held[1024];
-	int ret;
+	unsigned int page, i;
 
-	/* No delta is shorter, and each queue's are more than its ring holds. */
 	for (page = 0; page < PAGES; page++) {
 		if (page % XBZRLE_CHUNK_PAGES >= 2 * RING / XBZT_PAGE)
 			continue;
@@ -257,6 +247,23 @@ static void test_nothing_is_released(void **state)
 			g->src[page * XBZT_PAGE + i] = 1 + (page * 37 + i * i) % 255;
 		write_page(g, page, 0);
 	}
+}
+
+/*
+ * Breaks if a queue does not stop at the end of its ring, does not say so, or
+ * does not go on when there is room again.
+ */
+static void test_nothing_is_released(void **state)
+{
+	struct guest *g = guest_start(*(unsigned int *)*state, 4096);
+	unsigned int i, nr = 0;
+	struct {
+		struct xbz_batch b;
+		unsigned int queue;
+	} held[1024];
+	int ret;
+
+	dirty_whole(g);
 	xbz_workers_resume(g->w, 0);
 	do {
 		assert_true(nr < 1024);
@@ -268,6 +275,37 @@ static void test_nothing_is_released(void **state)
 	for (i = 0; i < nr; i++)
 		send(g, held[i].queue, &held[i].b);
 	drain(g);
+	assert_memory_equal(g->src, g->dst, PAGES * XBZT_PAGE);
+	guest_end(g);
+}
+
+/* Breaks if batches are larger, or more are made, than the consumer's pace allows. */
+static void test_pace(void **state)
+{
+	struct guest *g = guest_start(*(unsigned int *)*state, RING / 2);
+	const uint64_t most = 8192, record = XBZT_PAGE + 8 + 7;
+	unsigned int queue, nr = 0;
+	uint64_t made = 0;
+	struct xbz_batch b;
+
+	xbz_workers_pace(g->w, most * 4 * (g->nr_queues > 4 ? g->nr_queues : 4), 0, 0);
+	dirty_whole(g);
+	xbz_workers_resume(g->w, 0);
+	usleep(50000);
+	xbz_workers_pause(g->w);
+	while (xbz_workers_next(g->w, &queue, &b) == 1) {
+		assert_true(b.bytes < most + record);
+		made += b.pages;
+		nr++;
+		send(g, queue, &b);
+	}
+	assert_true(nr <= 2 * g->nr_queues);
+	assert_int_equal(pages_done(g), made);
+	xbz_workers_resume(g->w, 0);
+	while (xbz_workers_next(g->w, &queue, &b) == 1) {
+		assert_true(b.bytes < most + record);
+		send(g, queue, &b);
+	}
 	assert_memory_equal(g->src, g->dst, PAGES * XBZT_PAGE);
 	guest_end(g);
 }
@@ -338,6 +376,8 @@ int main(void)
 		  NULL, &one },
 		{ "test_nothing_is_released_eight_queues", test_nothing_is_released, NULL,
 		  NULL, &eight },
+		{ "test_pace_one_queue", test_pace, NULL, NULL, &one },
+		{ "test_pace_eight_queues", test_pace, NULL, NULL, &eight },
 		{ "test_stop_one_queue", test_stop, NULL, NULL, &one },
 		{ "test_stop_eight_queues", test_stop, NULL, NULL, &eight },
 		cmocka_unit_test(test_errors),

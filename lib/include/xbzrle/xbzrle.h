@@ -361,6 +361,25 @@ int xbz_workers_next(struct xbz_workers *w, unsigned int *queue,
  */
 int xbz_workers_release(struct xbz_workers *w, unsigned int queue, uint64_t end);
 
+/**
+ * xbz_workers_pace() - fit the batches to the consumer
+ * @w: the workers
+ * @window: bytes that the consumer may send between two looks at its rate limit,
+ *	or 0 for no limit
+ * @bytes: bytes that it has just written, or 0
+ * @ns: nanoseconds that this took
+ *
+ * From the first call on, batches that begin are as large as the link takes in
+ * 5 ms, 512 KiB or a quarter of the ring at most, and not more than a sixteenth
+ * of the window; and a queue is not ahead by more than two, so that what waits
+ * in all of them is at most half a window. None is smaller than 4 KiB, though.
+ *
+ * Return: their bytes. One that its size has ended is not smaller, so that is
+ * the time to write.
+ */
+uint64_t xbz_workers_pace(struct xbz_workers *w, uint64_t window, uint64_t bytes,
+			  uint64_t ns);
+
 #ifdef __cplusplus
 }
 #endif
