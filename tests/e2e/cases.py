@@ -8,6 +8,7 @@ Every case says what would have to break for it to fail.
 """
 
 import collections
+import os
 
 # Guests, by name: arguments of tests/guests/build.
 GUESTS = {
@@ -128,6 +129,25 @@ def sent_raw(r):
     return None if r["pages_raw"] else "no page was sent raw"
 
 
+def queues(number):
+    """A check: the session has so many."""
+    def check(r):
+        if r["queues"] != number:
+            return f"the session has {r['queues']} queues, not {number}"
+        return None
+    return check
+
+
+def queues_of_host(r):
+    return queues(min(os.cpu_count(), 8))(r)
+
+
+def refused(r):
+    if "'xbzrle-dev-queues' expects 1 to 64" not in (r["error"] or ""):
+        return f"65 queues are not refused: {r['error']}"
+    return None
+
+
 def held(r):
     if (r["passes"] or 0) <= 6:
         return f"it ended after {r['passes']} passes: too little was tested"
@@ -144,6 +164,8 @@ def difference_found(r):
 # Several passes over all of the guest's memory, whatever the machine's speed.
 HOLD = ("--bandwidth", "16M", "--hold", "6passes", "--first-bandwidth", "2M",
         "--time-limit", "150")
+
+QUEUES = "-global migration.xbzrle-dev-queues="
 
 MOVED = (completed, identical, to_stock)
 DEVICE = MOVED + (through_device, released)
@@ -169,7 +191,8 @@ CASES = (
     case("manual-protect",
          "the log is not cleared before the snapshot, a dirty bit is lost, or "
          "the cache differs from the destination",
-         "--mode", "xbzrle-dev", *HOLD, guest="words", checks=HELD),
+         "--mode", "xbzrle-dev", *HOLD, guest="words",
+         checks=HELD + (queues_of_host,)),
     case("legacy-log",
          "bits that GET_DIRTY_LOG cleared are dropped or cleared again",
          "--mode", "xbzrle-dev", "--source-preload", "@legacy-log@",
@@ -212,6 +235,24 @@ CASES = (
              f"-object memory-backend-ram,id=m{i},size=64M "
              f"-numa node,nodeid={i},memdev=m{i}" for i in range(4)),
          guest="border", checks=KVM),
+
+    # Queues, and what threads do ahead of the stream. The other cases have a
+    # queue for each processor.
+    case("one-queue",
+         "a session without a thread does not do what threads do",
+         "--mode", "xbzrle-dev", "--source-args", QUEUES + "1", *HOLD,
+         guest="words", checks=KVM + (queues(1),)),
+    case("eight-queues",
+         "a batch or a bit is lost when threads are paused or stopped, or a "
+         "delta overtakes what it is based on",
+         "--mode", "xbzrle-dev", "--source-args", QUEUES + "8",
+         "--cancel-first", "1passes", "--resume", *HOLD,
+         guest="words",
+         checks=DEVICE + (held, queues(8), broken_clean, resumed)),
+    case("too-many-queues",
+         "a number that cannot be is taken, or refused without saying so",
+         "--mode", "xbzrle-dev", "--source-args", QUEUES + "65",
+         checks=(refused,)),
 
     # The device is absent or not wanted.
     case("no-device",

@@ -171,6 +171,18 @@ class Machine:
             pass
         return is_open, is_mapped
 
+    def rings(self, device):
+        """How many rings of the device it has mapped: a queue has one."""
+        name = os.path.realpath(device)
+        try:
+            with open(f"/proc/{self.process.pid}/maps", encoding="utf-8",
+                      errors="replace") as maps:
+                return sum(line.split()[1] == "r--s" and
+                           line.rstrip("\n").endswith(" " + name)
+                           for line in maps)
+        except OSError:
+            return 0
+
     def stop(self):
         """End the process and its group, whatever state they are in."""
         if self.qmp:

@@ -71,6 +71,7 @@ class Migration:
         self.info = {}              # last answer with statistics
         self.first_pass = None      # (bytes, pages) when it was over
         self.device_open = self.device_mapped = False
+        self.queues = 0
         self.result = {
             "name": options.name, "status": "failed", "mode": options.mode,
             "total_ms": None, "downtime_ms": None, "setup_ms": None,
@@ -80,7 +81,8 @@ class Migration:
             "memory": None, "src": None, "dst": None, "dst_package": None,
             "src_version": None, "dst_version": None,
             "kernel": os.uname().release, "accel": None, "kvm": None,
-            "device_used": False, "device_released": None, "xbzrle": None,
+            "device_used": False, "device_released": None, "queues": None,
+            "xbzrle": None,
             "limits": {}, "guest": {}, "broken_first": None,
             "resumed": None, "src_stderr": "", "dst_stderr": "",
             "error": None,
@@ -276,6 +278,9 @@ class Migration:
             is_open, is_mapped = self.source.holds(self.o.xbzrle_dev)
             self.device_open |= is_open
             self.device_mapped |= is_mapped
+        # Before it is active, not all of them need be mapped.
+        if status == "active" and not self.queues:
+            self.queues = self.source.rings(self.o.xbzrle_dev)
         return status
 
     def _describe(self):
@@ -415,6 +420,7 @@ class Migration:
         r = self.result
         r["guest"]["passes_after"] = self.source.guest_passes()
         r["device_used"] = self.device_open and self.device_mapped
+        r["queues"] = self.queues
         self.progress.say(f"{r['status']}: {self._describe()}")
 
     def _settle(self):

@@ -310,6 +310,11 @@ class Judgement(unittest.TestCase):
         for text in ("", f"{line}\n{line}"):
             self.assertTrue(cases.said_once({"src_stderr": text}))
 
+    def test_queues(self):
+        self.assertIsNone(cases.queues(8)({"queues": 8}))
+        self.assertTrue(cases.queues(8)({"queues": 1}))
+        self.assertTrue(cases.refused({"error": None}))
+
     def test_demo(self):
         runs = [{**self.good, "name": name} for name, _ in demo.RUNS]
         self.assertIsNone(demo.verdict(runs))
