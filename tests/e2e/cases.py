@@ -9,6 +9,7 @@ Every case says what would have to break for it to fail.
 
 import collections
 import os
+import re
 
 # Guests, by name: arguments of tests/guests/build.
 GUESTS = {
@@ -148,6 +149,40 @@ def refused(r):
     return None
 
 
+ZEROCOPY = re.compile(r"^zerocopy-log: (.*)$", re.M)
+
+
+def no_copies(r):
+    lines = ZEROCOPY.findall(r["src_stderr"])
+    if not lines:
+        return "nothing was sent with MSG_ZEROCOPY"
+    n = {}
+    for line in lines:
+        n = dict(word.split("=") for word in line.split())
+        n = {name: int(value) for name, value in n.items()}
+        for name in ("pieces", "elsewhere", "changed"):
+            if n[name]:
+                return f"{name} is not 0: {line}"
+    # Of the last migration, the one that was not broken off. What is copied are
+    # headers of sections, and devices.
+    if n["unfinished"]:
+        return f"it does not wait for the kernel: {lines[-1]}"
+    if n["bytes"] < 0.9 * r["bytes"]:
+        return f"most bytes were copied: {lines[-1]}"
+    return None
+
+
+def copies_said(why):
+    """A check: the source says once that it copies, and why, and no more."""
+    def check(r):
+        lines = [line for line in r["src_stderr"].splitlines()
+                 if "xbzrle-dev-zerocopy" in line]
+        if len(lines) != 1 or why not in lines[0]:
+            return f"it does not say once, '{why}': {r['src_stderr']}"
+        return None
+    return check
+
+
 def held(r):
     if (r["passes"] or 0) <= 6:
         return f"it ended after {r['passes']} passes: too little was tested"
@@ -166,6 +201,7 @@ HOLD = ("--bandwidth", "16M", "--hold", "6passes", "--first-bandwidth", "2M",
         "--time-limit", "150")
 
 QUEUES = "-global migration.xbzrle-dev-queues="
+NO_COPIES = "-global migration.xbzrle-dev-zerocopy=on"
 
 MOVED = (completed, identical, to_stock)
 DEVICE = MOVED + (through_device, released)
@@ -253,6 +289,25 @@ CASES = (
          "a number that cannot be is taken, or refused without saying so",
          "--mode", "xbzrle-dev", "--source-args", QUEUES + "65",
          checks=(refused,)),
+
+    # Sending without copies.
+    case("zerocopy",
+         "batches are copied or sent in pieces, or a ring is written to while "
+         "the kernel still sends from it",
+         "--mode", "xbzrle-dev", "--channel", "tcp",
+         "--cancel-first", "1passes",
+         "--source-args", NO_COPIES, "--source-preload", "@zerocopy-log@",
+         *HOLD, guest="words",
+         checks=DEVICE + (real_kvm, broken_clean, no_copies)),
+    case("zerocopy-unix",
+         "a channel that cannot do without copies fails, or nobody is told",
+         "--mode", "xbzrle-dev", "--source-args", NO_COPIES, guest="calm",
+         checks=DEVICE + (copies_said("not TCP"),)),
+    case("zerocopy-no-memory",
+         "a limit on locked memory fails the migration, or nobody is told",
+         "--mode", "xbzrle-dev", "--channel", "tcp",
+         "--source-args", NO_COPIES, "--source-preload", "@no-locked-memory@",
+         guest="calm", checks=DEVICE + (copies_said("RLIMIT_MEMLOCK"),)),
 
     # The device is absent or not wanted.
     case("no-device",

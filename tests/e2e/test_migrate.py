@@ -315,6 +315,26 @@ class Judgement(unittest.TestCase):
         self.assertTrue(cases.queues(8)({"queues": 1}))
         self.assertTrue(cases.refused({"error": None}))
 
+    def test_copies(self):
+        line = ("zerocopy-log: sends=9 bytes={} other=1 pieces={} elsewhere={}"
+                " changed={} unfinished={}\n")
+        for numbers, wrong in (((95, 0, 0, 0, 0), False),
+                               ((80, 0, 0, 0, 0), True),
+                               ((95, 1, 0, 0, 0), True),
+                               ((95, 0, 1, 0, 0), True),
+                               ((95, 0, 0, 1, 0), True),
+                               ((95, 0, 0, 0, 1), True)):
+            said = {"bytes": 100, "src_stderr": line.format(*numbers)}
+            self.assertEqual(bool(cases.no_copies(said)), wrong, numbers)
+        self.assertTrue(cases.no_copies({"bytes": 1, "src_stderr": "x"}))
+        both = line.format(9, 0, 0, 0, 5) + line.format(95, 0, 0, 0, 0)
+        self.assertIsNone(cases.no_copies({"bytes": 100, "src_stderr": both}))
+        line = "warning: xbzrle-dev-zerocopy cannot be had: not TCP\n"
+        check = cases.copies_said("not TCP")
+        self.assertIsNone(check({"src_stderr": line}))
+        for text in ("", line + line, line.replace("TCP", "UNIX")):
+            self.assertTrue(check({"src_stderr": text}), text)
+
     def test_demo(self):
         runs = [{**self.good, "name": name} for name, _ in demo.RUNS]
         self.assertIsNone(demo.verdict(runs))
