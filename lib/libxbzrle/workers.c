@@ -46,6 +46,7 @@ enum worker_state {
  * @sleeps: whether it does
  * @state: what it is at
  * @again: it was resumed while it encoded: what it finds idle may be old
+ * @room: something was released while it encoded: so may be that it is full
  * @error: why it failed; the consumer is told once
  * @batch: batches that are not taken
  * @head: number of the next one to take
@@ -59,6 +60,7 @@ struct worker {
 	bool sleeps;
 	enum worker_state state;
 	bool again;
+	bool room;
 	int error;
 	struct xbz_batch batch[AHEAD];
 	unsigned int head;
@@ -135,6 +137,7 @@ static void make_batch(struct worker *k)
 
 	k->state = WORKER_ENCODING;
 	k->again = false;
+	k->room = false;
 	pthread_mutex_unlock(&w->lock);
 	ret = xbz_session_encode(w->s, k->queue, batch_bytes, w->batch_pages, flags, b);
 	pthread_mutex_lock(&w->lock);
@@ -143,7 +146,7 @@ static void make_batch(struct worker *k)
 		k->state = WORKER_FAILED;
 		k->error = ret;
 	} else {
-		if (b->status & XBZRLE_STATUS_FULL)
+		if (b->status & XBZRLE_STATUS_FULL && !k->room)
 			k->state = WORKER_FULL;
 		else if (b->status & XBZRLE_STATUS_IDLE && !k->again)
 			k->state = WORKER_IDLE;
@@ -415,6 +418,7 @@ int xbz_workers_release(struct xbz_workers *w, unsigned int queue, uint64_t end)
 	pthread_mutex_lock(&w->lock);
 	if (k->state == WORKER_FULL)
 		k->state = WORKER_READY;
+	k->room = true;
 	wake(k);
 	pthread_mutex_unlock(&w->lock);
 	return 0;

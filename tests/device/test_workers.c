@@ -279,6 +279,53 @@ static void test_nothing_is_released(void **state)
 	guest_end(g);
 }
 
+/* Whether calls that found no room shall not return yet, and how many there are. */
+static bool hold;
+static unsigned int nr_held;
+
+typeof(xbz_session_encode) __real_xbz_session_encode, __wrap_xbz_session_encode;
+
+int __wrap_xbz_session_encode(struct xbz_session *s, unsigned int queue, uint64_t budget,
+			      uint32_t max_pages, uint32_t flags, struct xbz_batch *batch)
+{
+	int ret = __real_xbz_session_encode(s, queue, budget, max_pages, flags, batch);
+
+	if (!ret && batch->status & XBZRLE_STATUS_FULL && !batch->bytes &&
+	    __atomic_load_n(&hold, __ATOMIC_SEQ_CST)) {
+		__atomic_add_fetch(&nr_held, 1, __ATOMIC_SEQ_CST);
+		while (__atomic_load_n(&hold, __ATOMIC_SEQ_CST))
+			usleep(100);
+	}
+	return ret;
+}
+
+/*
+ * Breaks if a queue takes itself for full when all of its space was released
+ * between its finding so and its saying so: nothing would wake it.
+ */
+static void test_released_meanwhile(void **state)
+{
+	/* Three of these leave no room for another record. */
+	struct guest *g = guest_start(2, 20000);
+	unsigned int queue[6], i;
+	struct xbz_batch b[6];
+
+	(void)state;
+	dirty_whole(g);
+	__atomic_store_n(&hold, true, __ATOMIC_SEQ_CST);
+	xbz_workers_resume(g->w, 0);
+	while (__atomic_load_n(&nr_held, __ATOMIC_SEQ_CST) < 2)
+		usleep(100);
+	for (i = 0; i < 6; i++)
+		assert_int_equal(xbz_workers_next(g->w, &queue[i], &b[i]), 1);
+	for (i = 0; i < 6; i++)
+		send(g, queue[i], &b[i]);
+	__atomic_store_n(&hold, false, __ATOMIC_SEQ_CST);
+	drain(g);
+	assert_memory_equal(g->src, g->dst, PAGES * XBZT_PAGE);
+	guest_end(g);
+}
+
 /* Breaks if batches are larger, or more are made, than the consumer's pace allows. */
 static void test_pace(void **state)
 {
@@ -376,6 +423,7 @@ int main(void)
 		  NULL, &one },
 		{ "test_nothing_is_released_eight_queues", test_nothing_is_released, NULL,
 		  NULL, &eight },
+		cmocka_unit_test(test_released_meanwhile),
 		{ "test_pace_one_queue", test_pace, NULL, NULL, &one },
 		{ "test_pace_eight_queues", test_pace, NULL, NULL, &eight },
 		{ "test_stop_one_queue", test_stop, NULL, NULL, &one },
