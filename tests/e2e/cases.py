@@ -143,6 +143,10 @@ def queues_of_host(r):
     return queues(min(os.cpu_count(), 8))(r)
 
 
+def postcopied(r):
+    return None if r["postcopy"] else "it completed before postcopy began"
+
+
 def refused(r):
     if "'xbzrle-dev-queues' expects 1 to 64" not in (r["error"] or ""):
         return f"65 queues are not refused: {r['error']}"
@@ -198,7 +202,7 @@ def difference_found(r):
 
 # Several passes over all of the guest's memory, whatever the machine's speed.
 HOLD = ("--bandwidth", "16M", "--hold", "6passes", "--first-bandwidth", "2M",
-        "--time-limit", "150")
+        "--time-limit", "240")
 
 QUEUES = "-global migration.xbzrle-dev-queues="
 NO_COPIES = "-global migration.xbzrle-dev-zerocopy=on"
@@ -285,6 +289,11 @@ CASES = (
          "--cancel-first", "1passes", "--resume", *HOLD,
          guest="words",
          checks=DEVICE + (held, queues(8), broken_clean, resumed)),
+    case("postcopy",
+         "what is not sent when postcopy begins is not in the bitmaps either",
+         "--mode", "xbzrle-dev", "--postcopy", "2passes",
+         "--first-bandwidth", "2M", guest="words",
+         checks=KVM + (queues(1), postcopied)),
     case("too-many-queues",
          "a number that cannot be is taken, or refused without saying so",
          "--mode", "xbzrle-dev", "--source-args", QUEUES + "65",
@@ -295,8 +304,9 @@ CASES = (
          "batches are copied or sent in pieces, or a ring is written to while "
          "the kernel still sends from it",
          "--mode", "xbzrle-dev", "--channel", "tcp",
-         "--cancel-first", "1passes",
-         "--source-args", NO_COPIES, "--source-preload", "@zerocopy-log@",
+         # Its one ring is smaller than what is sent.
+         "--cancel-first", "1passes", "--source-args", QUEUES + "1 " + NO_COPIES,
+         "--source-preload", "@zerocopy-log@",
          *HOLD, guest="words",
          checks=DEVICE + (real_kvm, broken_clean, no_copies)),
     case("zerocopy-unix",

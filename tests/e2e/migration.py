@@ -82,6 +82,7 @@ class Migration:
             "src_version": None, "dst_version": None,
             "kernel": os.uname().release, "accel": None, "kvm": None,
             "device_used": False, "device_released": None, "queues": None,
+            "postcopy": False,
             "xbzrle": None,
             "limits": {}, "guest": {}, "broken_first": None,
             "resumed": None, "src_stderr": "", "dst_stderr": "",
@@ -256,6 +257,11 @@ class Migration:
         qmp.command("migrate-set-capabilities", capabilities=[
             {"capability": "events", "state": True},
             {"capability": "xbzrle", "state": o.mode != "plain"}])
+        if o.postcopy:
+            # The one thing that a destination has to be told.
+            for m in (self.source, self.destination):
+                m.qmp.command("migrate-set-capabilities", capabilities=[
+                    {"capability": "postcopy-ram", "state": True}])
         parameters = {"max_bandwidth": o.bandwidth,
                       "downtime_limit": o.downtime}
         if o.mode != "plain":
@@ -268,6 +274,7 @@ class Migration:
         qmp.wait_event(self.o.poll_ms / 1000)
         info = qmp.command("query-migrate")
         status = info.get("status", "none")
+        self.result["postcopy"] |= status == "postcopy-active"
         ram = info.get("ram")
         if ram:
             self.info = info
@@ -373,8 +380,8 @@ class Migration:
         r["guest"]["passes_before"] = self.source.guest_passes()
         self.progress.say(f"migrating, {o.bandwidth / 1e6:g} MB/s, downtime "
                           f"limit {o.downtime} ms")
-        hold = o.hold
-        if hold:
+        hold, postcopy = o.hold, o.postcopy
+        if hold or postcopy:
             self._limits(True)
         started = self._begin()
         while True:
@@ -385,6 +392,10 @@ class Migration:
                          time.monotonic() - started > o.time_limit / 2):
                 hold = None
                 self._limits(False)
+            if postcopy and self._reached(postcopy, started):
+                self.progress.say(f"postcopy: {self._describe()}")
+                self.source.qmp.command("migrate-start-postcopy")
+                postcopy = None
             if time.monotonic() - started > o.time_limit:
                 self.progress.say("time is up, cancelling")
                 # It may still have completed on its own just now.
