@@ -33,7 +33,7 @@ demo: setup-build setup-rig setup-qemu rig-modules lib
 # Tests. Each part ends with a line 'N passed, N failed, N skipped'; check runs
 # all parts whatever fails and ends with the sum of theirs.
 
-parts := lint unit interop fuzz+rig kunit device netlink e2e
+parts := lint unit interop fuzz+rig kunit device netlink matrix-short e2e
 
 .PHONY: check $(patsubst %,check-%,$(subst +, ,$(parts)))
 check:
