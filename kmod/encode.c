@@ -13,8 +13,8 @@
  * misses it is sent again. Nothing after 4 can fail; before that, the bit is
  * put back.
  */
-#include "counter.h"
 #include "encode.h"
+#include "counter.h"
 #include "event.h"
 #include "harvest.h"
 #include "region.h"

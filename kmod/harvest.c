@@ -19,8 +19,8 @@
  * KVM reads and writes user memory; the caller lends some. What comes back from
  * there is taken for bits, and nothing but bits.
  */
-#include "counter.h"
 #include "harvest.h"
+#include "counter.h"
 #include "event.h"
 #include "region.h"
 #include "session.h"

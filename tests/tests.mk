@@ -34,7 +34,7 @@ demo: setup-build setup-rig setup-qemu rig-modules lib
 # all parts whatever fails and ends with the sum of theirs. Those in User Mode
 # Linux have one processor: others run beside them, but none that builds the same.
 
-parts := unit fuzz+rig interop+kunit lint+device netlink+matrix-short e2e
+parts := lint unit fuzz+rig interop+kunit device netlink+matrix-short e2e
 
 .PHONY: check $(patsubst %,check-%,$(subst +, ,$(parts)))
 check:
