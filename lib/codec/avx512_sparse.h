@@ -117,7 +117,7 @@ static __always_inline v32hu prefix_sums(v32hu v)
 	return v;
 }
 
-/* A short run's bytes, and what is behind them if they are less than BROAD. */
+/* A run's first and last bytes, and what is behind it if it has less than BROAD. */
 static __always_inline void copy_broad(u8 *to, const u8 *from, unsigned int n)
 {
 	unsigned int rest = n > BROAD ? n - BROAD : 0;
@@ -127,21 +127,39 @@ static __always_inline void copy_broad(u8 *to, const u8 *from, unsigned int n)
 	store(to + rest, last);
 }
 
+/* What that left out of a run of more than twice BROAD. */
+static __always_inline void copy_middle(u8 *to, const u8 *from, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = BROAD; i < n - BROAD; i += BROAD)
+		store(to + i, load(from + i));
+}
+
+/* A length as it is in the payload: one byte, or two if @two is 1. */
+static __always_inline v32hu length_bytes(v32hu n, v32hu two)
+{
+	return (n & 0x7f) | two << 7 | n >> 7 << 8;
+}
+
 /*
  * Up to 32 runs, of which @start and @stop are the first; @stop[-1] is where
  * the run before them ended. Returns how many it has written: fewer where one
- * is so long that it needs a look, or where the end is near.
+ * is better in pieces, or where the end is near.
  */
 static __always_inline unsigned int put_together(struct xbz_emitter *e, const u16 *start,
 						 const u16 *stop, unsigned int count)
 {
 	v32hu first = load_numbers(start);
 	v32hu z = first - load_numbers(stop - 1), n = load_numbers(stop) - first;
-	v32hu two = (z + (0x8000 - XBZ_LEN_TWO)) >> 15;
-	v32hu len = n + two + 2;
+	v32hu z_two = (z + (0x8000 - XBZ_LEN_TWO)) >> 15;
+	v32hu n_two = (n + (0x8000 - XBZ_LEN_TWO)) >> 15;
+	v32hu len = n + z_two + n_two + 2;
 	v32hu sums = prefix_sums(len);
-	/* Behind z's low bits are its high ones, or the nzrun's length. */
-	v32hu low = (z & 0x7f) | two << 7 | ((n & (two - 1)) | z >> 7) * 256;
+	v32hu z_bytes = length_bytes(z, z_two), n_bytes = length_bytes(n, n_two);
+	/* Behind z's first byte is its second one, or the nzrun's first. */
+	v32hu low = z_bytes | (n_bytes << 8 & (z_two - 1));
+	v32hu high = (n_bytes & -z_two) | (n_bytes >> 8 & (z_two - 1));
 	u16 at[LANES] xbz_uninitialized;
 	u16 bytes[LANES] xbz_uninitialized;
 	u32 heads[LANES] xbz_uninitialized;
@@ -149,27 +167,37 @@ static __always_inline unsigned int put_together(struct xbz_emitter *e, const u1
 	u32 slow = above(first, XBZ_PAGE_SIZE - BROAD);
 	u32 broad = above(n, XBZ_WIDE) | above(first, XBZ_PAGE_SIZE - XBZ_WIDE);
 	u32 wide = above(n, NARROW) | above(first, XBZ_PAGE_SIZE - NARROW);
-	u64 longs = above(n, XBZ_LEN_TWO - 1);
+	u32 longs = above(n, XBZ_LEN_TWO - 1);
 	const u8 *page = e->page;
 	unsigned int total, i;
 	u8 *p = e->p;
 	u64 written;
 
-	count = __builtin_ctzll(longs | 1ULL << (count < LANES ? count : LANES));
-	if (!count)
-		return 0;
+	if (count > LANES)
+		count = LANES;
+	written = (1ULL << count) - 1;
+	for (longs &= written; longs; longs &= longs - 1) {
+		i = xbz_ctz64(longs);
+		if (!xbz_whole(e->map, start[i], stop[i])) {
+			if (!i)
+				return 0;
+			count = i;
+			written = (1ULL << count) - 1;
+			break;
+		}
+	}
+	longs = above(n, 2 * BROAD) & written;
 	*(v32hi_u *)at = (v32hi)(sums - len);
 	*(v32hi_u *)bytes = (v32hi)(sums - n);
-	*(v32hi_u *)heads = (v32hi)__builtin_shufflevector(low, n, 0, 32, 1, 33, 2, 34, 3, 35, 4,
-		36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46,
+	*(v32hi_u *)heads = (v32hi)__builtin_shufflevector(low, high, 0, 32, 1, 33, 2, 34, 3, 35,
+		4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46,
 		15, 47);
-	*(v32hi_u *)(heads + 16) = (v32hi)__builtin_shufflevector(low, n, 16, 48, 17, 49, 18, 50,
-		19, 51, 20, 52, 21, 53, 22, 54, 23, 55, 24, 56, 25, 57, 26, 58, 27, 59, 28, 60,
+	*(v32hi_u *)(heads + 16) = (v32hi)__builtin_shufflevector(low, high, 16, 48, 17, 49, 18,
+		50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55, 24, 56, 25, 57, 26, 58, 27, 59, 28, 60,
 		29, 61, 30, 62, 31, 63);
 	total = bytes[count - 1] + stop[count - 1] - start[count - 1];
 	if (unlikely(e->end - p < (long)total + BROAD))
 		return 0;
-	written = (1ULL << count) - 1;
 	if (!(wide & written)) {
 		for (i = 0; i < count; i++) {
 			xbz_store32_le(p + at[i], heads[i]);
@@ -188,6 +216,10 @@ static __always_inline unsigned int put_together(struct xbz_emitter *e, const u1
 					   stop[i] - start[i]);
 			else
 				memcpy(p + bytes[i], page + start[i], stop[i] - start[i]);
+		}
+		for (; longs; longs &= longs - 1) {
+			i = xbz_ctz64(longs);
+			copy_middle(p + bytes[i], page + start[i], stop[i] - start[i]);
 		}
 	}
 	e->p = p + total;
@@ -233,59 +265,24 @@ static bool put_runs(struct xbz_emitter *e, struct runs *r)
 	return true;
 }
 
-/**
- * struct lines - the lines in which runs begin or end
- * @starts: first bytes of runs in one of them
- * @stops: first bytes behind runs
- * @at: the line's first byte
- * @nr: how many lines
- */
-struct lines {
-	u64 starts[XBZ_LINES + XBZ_GROUP_LINES];
-	u64 stops[XBZ_LINES + XBZ_GROUP_LINES];
-	u16 at[XBZ_LINES + XBZ_GROUP_LINES];
-	unsigned int nr;
-};
-
-static __always_inline void gather_lines(struct lines *l, const struct xbz_closed *closed)
+static xbz_noinline bool cut_sparse(struct xbz_emitter *e, const struct xbz_closed *closed)
 {
-	const v8du offsets = { 0, 64, 128, 192, 256, 320, 384, 448 };
+	v8du base = { 0, 64, 128, 192, 256, 320, 384, 448 };
 	const v8du zero = { 0 };
-	unsigned int group, nr = 0;
+	struct runs r xbz_uninitialized;
+	unsigned int group, i;
 	v8du carry = zero;
 
+	r.starts = 0;
+	r.stops = 0;
+	r.stop[0] = 0;
 	for (group = 0; group < XBZ_GROUPS; group++) {
 		v8du c = load((const u8 *)&closed->map[1 + group * XBZ_GROUP_LINES]);
 		v8du last = __builtin_shufflevector(carry, c, 7, 8, 9, 10, 11, 12, 13, 14);
 		v8du moved = funnel_left(c, last, 1);
-		u8 some = differ_words(c, moved);
+		v8du starts = c & ~moved, stops = moved & ~c;
 
 		carry = c;
-		store((u8 *)&l->starts[nr], compress_words(c & ~moved, some));
-		store((u8 *)&l->stops[nr], compress_words(moved & ~c, some));
-		store_small(&l->at[nr], compress_words(offsets + group * XBZ_GROUP_SIZE, some));
-		nr += __builtin_popcount(some);
-	}
-	store((u8 *)&l->starts[nr], zero);
-	store((u8 *)&l->stops[nr], zero);
-	l->nr = nr;
-}
-
-static xbz_noinline bool cut_sparse(struct xbz_emitter *e, const struct xbz_closed *closed)
-{
-	struct lines l xbz_uninitialized;
-	struct runs r xbz_uninitialized;
-	unsigned int i, line;
-
-	gather_lines(&l, closed);
-	r.starts = 0;
-	r.stops = 0;
-	r.stop[0] = 0;
-	for (i = 0; i < l.nr; i += XBZ_GROUP_LINES) {
-		v8du starts = load((const u8 *)&l.starts[i]);
-		v8du stops = load((const u8 *)&l.stops[i]);
-		v8du base = load_small(&l.at[i]);
-
 		if (!any((starts & (starts - 1)) | (stops & (stops - 1)))) {
 			r.starts += put_lowest(r.start + r.starts, starts, base);
 			r.stops += put_lowest(r.stop + 1 + r.stops, stops, base);
@@ -294,13 +291,14 @@ static xbz_noinline bool cut_sparse(struct xbz_emitter *e, const struct xbz_clos
 			r.starts += put_four(r.start + r.starts, starts, base);
 			r.stops += put_four(r.stop + 1 + r.stops, stops, base);
 		} else {
-			for (line = i; line < i + XBZ_GROUP_LINES && line < l.nr; line++) {
-				r.starts += put_all(r.start + r.starts, l.starts[line],
-						    l.at[line]);
-				r.stops += put_all(r.stop + 1 + r.stops, l.stops[line],
-						   l.at[line]);
+			for (i = 0; i < XBZ_GROUP_LINES; i++) {
+				unsigned int at = group * XBZ_GROUP_SIZE + i * XBZ_LINE_SIZE;
+
+				r.starts += put_all(r.start + r.starts, starts[i], at);
+				r.stops += put_all(r.stop + 1 + r.stops, stops[i], at);
 			}
 		}
+		base += XBZ_GROUP_SIZE;
 		if (unlikely(r.stops >= RUNS_FULL) && !put_runs(e, &r))
 			return false;
 	}

@@ -22,6 +22,7 @@
 #define xbz_cpu_to_le64(x) ((__force u64)cpu_to_le64(x))
 #define xbz_noinline noinline
 #define xbz_ctz64(x) __ffs64(x)
+#define xbz_last64(x) (fls64(x) - 1)
 #define xbz_weight64(x) hweight64(x)
 
 #else
@@ -43,6 +44,7 @@ typedef __u64 u64;
 #define xbz_cpu_to_le32(x) htole32(x)
 #define xbz_cpu_to_le64(x) htole64(x)
 #define xbz_ctz64(x) ((unsigned int)__builtin_ctzll(x))
+#define xbz_last64(x) (63 - (unsigned int)__builtin_clzll(x))
 
 /* Where the instruction may not be used, compilers call a slower function. */
 static inline unsigned int xbz_weight64(u64 x)

@@ -44,54 +44,66 @@ static bool xbz_put_run(struct xbz_emitter *e, unsigned int start, unsigned int 
 	return true;
 }
 
-/* Where the next gap of 2 inside a closed run begins, or @stop. */
-static unsigned int xbz_next_gap(const u64 *map, unsigned int from, unsigned int stop)
+/* Where gaps of 2 begin in a line, if all are inside of a closed run. */
+static __always_inline u64 xbz_gaps(const u64 *map, unsigned int line)
 {
-	unsigned int line = from / XBZ_LINE_SIZE;
-	u64 keep = ~0ULL << (from % XBZ_LINE_SIZE);
+	const u64 *m = &map[1 + line];
 
-	for (; line * XBZ_LINE_SIZE < stop; line++) {
-		u64 m = map[1 + line];
-		u64 gaps = ~(m | (m >> 1) | (map[2 + line] << 63)) & keep;
+	return ~(m[0] | m[0] >> 1 | m[1] << 63);
+}
 
-		if (gaps) {
-			unsigned int at = line * XBZ_LINE_SIZE + xbz_ctz64(gaps);
+/* Whether a closed run of 128 bytes or more is no longer whole than in any pieces. */
+static xbz_noinline bool xbz_whole(const u64 *map, unsigned int start, unsigned int stop)
+{
+	unsigned int line = start / XBZ_LINE_SIZE, last = (stop - 1) / XBZ_LINE_SIZE;
+	u64 keep = ~0ULL << start % XBZ_LINE_SIZE;
+	unsigned int piece = start;
 
-			return at < stop ? at : stop;
-		}
+	for (; line <= last; line++) {
+		u64 gaps = xbz_gaps(map, line) & keep;
+
+		if (line == last)
+			gaps &= ~0ULL >> (XBZ_LINE_SIZE - 1 - (stop - 1) % XBZ_LINE_SIZE);
 		keep = ~0ULL;
+		if (!gaps)
+			continue;
+		/* Only the first piece that ends in a line can have so many bytes. */
+		if (line * XBZ_LINE_SIZE + xbz_ctz64(gaps) >= piece + XBZ_LEN_TWO)
+			return true;
+		piece = line * XBZ_LINE_SIZE + xbz_last64(gaps) + 2;
 	}
-	return stop;
+	return stop >= piece + XBZ_LEN_TWO;
+}
+
+/* The last gap of 2 that begins at @at or before; there is one in the run. */
+static __always_inline unsigned int xbz_last_gap(const u64 *map, unsigned int at)
+{
+	unsigned int line = at / XBZ_LINE_SIZE;
+	u64 gaps = xbz_gaps(map, line) & ~0ULL >> (XBZ_LINE_SIZE - 1 - at % XBZ_LINE_SIZE);
+
+	while (!gaps)
+		gaps = xbz_gaps(map, --line);
+	return line * XBZ_LINE_SIZE + xbz_last64(gaps);
 }
 
 /* A closed run of 128 bytes or more: whole, or in pieces that are all short. */
 static xbz_noinline bool xbz_put_long_run(struct xbz_emitter *e, unsigned int start,
 					  unsigned int stop)
 {
-	unsigned int at, gap, from, to;
+	unsigned int to;
 
 	/* In pieces it has as many bytes as whole, but for a longer header. */
 	if (e->p > e->limit || stop - start + 2 > (size_t)(e->limit - e->p))
 		return false;
+	if (xbz_whole(e->map, start, stop))
+		return xbz_put_run(e, start, stop);
 
-	for (at = start; at < stop; at = gap + 2) {
-		gap = xbz_next_gap(e->map, at, stop);
-		if (gap - at >= XBZ_LEN_TWO)
-			return xbz_put_run(e, start, stop);
+	for (; stop - start >= XBZ_LEN_TWO; start = to + 2) {
+		to = xbz_last_gap(e->map, start + XBZ_LEN_TWO - 1);
+		if (!xbz_put_run(e, start, to))
+			return false;
 	}
-
-	from = start;
-	to = start;
-	for (at = start; at < stop; at = gap + 2) {
-		gap = xbz_next_gap(e->map, at, stop);
-		if (gap - from >= XBZ_LEN_TWO) {
-			if (!xbz_put_run(e, from, to))
-				return false;
-			from = at;
-		}
-		to = gap;
-	}
-	return xbz_put_run(e, from, to);
+	return xbz_put_run(e, start, stop);
 }
 
 /* A closed run, however long it is. */
