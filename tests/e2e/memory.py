@@ -11,7 +11,6 @@ gives: QMP's pmemsave writes 1 KiB at a time, which takes a minute for a small
 guest under emulation, and files as large as the guests.
 """
 
-import ctypes
 import os
 import re
 
@@ -20,13 +19,6 @@ CHUNK = 4 << 20
 SECTION = re.compile(r"^\s+([0-9a-f]{16})-([0-9a-f]{16}) "
                      r"\(prio -?\d+, (?:ram|rom|nv-ram|nv-rom)\): (\S+)")
 HOST_ADDRESS = re.compile(r"is (0x[0-9a-f]+)\s*$")
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.process_vm_readv.restype = ctypes.c_ssize_t
-
-
-class _Iovec(ctypes.Structure):
-    _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
 
 
 class DumpError(Exception):
@@ -101,21 +93,19 @@ class GuestMemory:
 
     def read(self, host, into):
         """Fill the bytearray 'into' from the host address."""
-        buffer = (ctypes.c_char * len(into)).from_buffer(into)
-        address, done = ctypes.addressof(buffer), 0
-        while done < len(into):
-            left = len(into) - done
-            n = _libc.process_vm_readv(
-                self.machine.process.pid,
-                ctypes.byref(_Iovec(address + done, left)), ctypes.c_ulong(1),
-                ctypes.byref(_Iovec(host + done, left)), ctypes.c_ulong(1),
-                ctypes.c_ulong(0))
-            if n <= 0:
-                why = os.strerror(ctypes.get_errno())
-                raise DumpError(f"{self.machine.name}: cannot read its memory "
-                                f"at {host + done:#x}: {why}; it takes root "
-                                f"or the right to trace the process")
-            done += n
+        done = 0
+        try:
+            with open(f"/proc/{self.machine.process.pid}/mem", "rb", buffering=0) as f, \
+                    memoryview(into) as view:
+                while done < len(view):
+                    n = os.preadv(f.fileno(), [view[done:]], host + done)
+                    if not n:
+                        raise OSError(0, "nothing is there")
+                    done += n
+        except OSError as e:
+            raise DumpError(f"{self.machine.name}: cannot read its memory at "
+                            f"{host + done:#x}: {e.strerror}; it takes root or the right "
+                            f"to trace the process") from e
 
 
 def compare_guests(source, destination, progress, corrupt=False):

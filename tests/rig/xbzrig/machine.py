@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 
-from . import cpio, klog, kmod
+from . import compiled, cpio, klog, kmod
 from .common import (CHECKOUT, EXIT_KLOG, EXIT_RIG, EXIT_TIMEOUT, RIG, RigError, say)
 
 # Until "ready": QEMU's emulation on a busy machine takes 10 s, a debug kernel more.
@@ -340,6 +340,14 @@ class Qemu(Machine):
         for end in self.theirs.values():
             end.close()
 
+    def _tsc(self):
+        """Without ACPI the PIT is all that there is to measure the TSC by, which fails
+        when the emulation is disturbed; KVM then tries to enter a guest for ever."""
+        mhz = re.search(r"^cpu MHz\s*: (\d+)", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+        if self.hardware or self.kernel.name not in compiled.RECIPES or not mhz:
+            return ""
+        return f"tsc_early_khz={mhz[1]}000"
+
     def argv(self):
         accel = (["-accel", "kvm", "-cpu", "host"] if self.hardware else
                  ["-accel", "tcg,thread=multi", "-cpu", "max"])
@@ -351,7 +359,7 @@ class Qemu(Machine):
                 "-kernel", self.kernel.image, "-initrd", self.directory / "initramfs",
                 # An oops ends the machine at once, with its report in the log.
                 "-append", "console=ttyS0 oops=panic panic=-1 mitigations=off "
-                           f"no_timer_check {self.options.append}",
+                           f"no_timer_check {self._tsc()} {self.options.append}",
                 "-serial", f"file:{self.klog}",
                 "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,"
                           "multidevs=remap",
