@@ -5,7 +5,9 @@
 
 passed=0 failed=0 skipped=0
 tally_log=$(mktemp)
-trap 'rm -f "$tally_log"' EXIT
+tally_beside_log=$(mktemp) tally_beside_pid=
+trap 'rm -f "$tally_log" "$tally_beside_log"
+	[ -z "$tally_beside_pid" ] || kill "$tally_beside_pid" 2>/dev/null' EXIT
 
 # tally COMMAND...: one that closes with such a line; without one, or with a bad
 # status, it has failed.
@@ -20,6 +22,26 @@ tally() {
 	[ "$status" -ne 0 ] && [ "$f" -eq 0 ] && f=1
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	[ "$f" -eq 0 ]
+}
+
+# tally_beside COMMAND...: begins one that runs beside those that follow, until
+# tally_wait, which shows and counts it. One at a time.
+tally_beside() {
+	"$@" >"$tally_beside_log" 2>&1 &
+	tally_beside_pid=$!
+}
+
+tally_wait() {
+	local status=0
+
+	wait "$tally_beside_pid" || status=$?
+	tally_beside_pid=
+	tally tally_said "$status"
+}
+
+tally_said() {
+	cat "$tally_beside_log"
+	return "$1"
 }
 
 # tally_one NAME COMMAND...: one test, whose output is shown if it fails.
