@@ -43,6 +43,10 @@ static int encode_some(struct xbzt_session *s, unsigned int queue)
 	return xbzt_encode_raw(s, queue, &arg);
 }
 
+/* What each queue sends in check_position(), and how long a record is. */
+#define QUEUE_PAGES 20
+#define RAW_BYTES (8 + 1 + 3 + XBZT_PAGE)
+
 /*
  * Breaks if a position that makes no sense is believed (bytes that were not
  * read are overwritten, or the room is computed as something huge), if it ends
@@ -58,7 +62,7 @@ static void check_position(uint64_t produced, uint64_t lie)
 
 	xbzt_region(other, "ram", 10);
 	/* One chunk is the one queue's, the other the other's. */
-	for (i = 0; i < 16; i++) {
+	for (i = 0; i < 2 * QUEUE_PAGES; i++) {
 		page = i % 2 * XBZRLE_CHUNK_PAGES + i / 2;
 		xbzt_guest_fill(xbzt_page(r, page), &xbzt_rng);
 		xbzt_dirty(r, page);
@@ -101,6 +105,19 @@ static void test_invariant_8_consumer_garbage(void **state)
 	check_position(0, ~0ULL);
 	check_position(5000, 1ULL << 63);
 	check_position(5000, ~0ULL - 4000);
+}
+
+/*
+ * Of a position that is stored in two halves one is new and one old. Halves of 16
+ * bits do for those of 32: the ring has come around where the upper one changes.
+ */
+static void test_invariant_8_consumer_torn(void **state)
+{
+	const uint64_t old = 15 * RAW_BYTES, new = QUEUE_PAGES * RAW_BYTES;
+
+	(void)state;
+	check_position(old, (old & ~0xffffULL) | (new & 0xffff));
+	check_position(old, (new & ~0xffffULL) | (old & 0xffff));
 }
 
 static void *move_consumer(void *p)
@@ -323,6 +340,7 @@ int main(void)
 		cmocka_unit_test(test_invariant_8_consumer_ahead),
 		cmocka_unit_test(test_invariant_8_consumer_back),
 		cmocka_unit_test(test_invariant_8_consumer_garbage),
+		cmocka_unit_test(test_invariant_8_consumer_torn),
 		cmocka_unit_test(test_invariant_8_consumer_moves_while_read),
 		cmocka_unit_test(test_invariant_8_bitmap_scribbled),
 		cmocka_unit_test(test_invariant_8_bits_behind_the_end),
