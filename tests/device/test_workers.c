@@ -7,8 +7,10 @@
 
 #include <xbzrle/xbzrle.h>
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -357,6 +359,86 @@ static void test_pace(void **state)
 	guest_end(g);
 }
 
+/* Ticks of the clock that a thread has run for, in user space and the kernel. */
+static unsigned long thread_ticks(const char *tid)
+{
+	unsigned long user = 0, system = 0;
+	char path[300], text[512] = "", *end;
+	int fields;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%s/stat", tid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_true(fread(text, 1, sizeof(text) - 1, f) > 0);
+	fclose(f);
+	/* A name may have anything in it, but is in brackets. */
+	end = strrchr(text, ')');
+	assert_non_null(end);
+	fields = sscanf(end, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+			&user, &system);
+	assert_int_equal(fields, 2);
+	return user + system;
+}
+
+/* Those of the queues' threads, which are all but this one. */
+static unsigned long all_ticks(unsigned int *threads)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	unsigned long ticks = 0;
+	struct dirent *task;
+
+	assert_non_null(tasks);
+	*threads = 0;
+	while ((task = readdir(tasks))) {
+		if (task->d_name[0] == '.' || atoi(task->d_name) == getpid())
+			continue;
+		ticks += thread_ticks(task->d_name);
+		++*threads;
+	}
+	closedir(tasks);
+	return ticks;
+}
+
+/* There is a second that they sleep through; before it they may have work left. */
+static void assert_asleep(void)
+{
+	unsigned int threads, tries;
+	unsigned long ticks;
+
+	for (tries = 0; tries < 15; tries++) {
+		ticks = all_ticks(&threads);
+		assert_int_equal(threads, 8);
+		sleep(1);
+		if (all_ticks(&threads) - ticks <= 1)
+			return;
+	}
+	fail_msg("the queues' threads do not sleep");
+}
+
+/*
+ * Breaks if a session that has nothing to do, or may not do it, uses the
+ * processor: before it begins, when all is clean, when rings are full, paused.
+ */
+static void test_idle(void **state)
+{
+	struct guest *g = guest_start(8, 0);
+
+	(void)state;
+	assert_asleep();
+	xbz_workers_resume(g->w, 0);
+	assert_int_equal(drain(g), 0);
+	assert_asleep();
+	dirty_whole(g);
+	xbz_workers_resume(g->w, 0);
+	assert_asleep();
+	xbz_workers_pause(g->w);
+	drain(g);
+	write_page(g, 0, 0);
+	assert_asleep();
+	guest_end(g);
+}
+
 /* Breaks if threads that sleep, or have batches left, do not end. */
 static void test_stop(void **state)
 {
@@ -428,6 +510,7 @@ int main(void)
 		{ "test_pace_eight_queues", test_pace, NULL, NULL, &eight },
 		{ "test_stop_one_queue", test_stop, NULL, NULL, &one },
 		{ "test_stop_eight_queues", test_stop, NULL, NULL, &eight },
+		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(xbzt_test_log_is_quiet),
 	};
