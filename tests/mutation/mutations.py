@@ -57,6 +57,13 @@ MUTATIONS = (
          "					  place->region->bitmap) ?\n"
          "		       XBZRLE_STATUS_FULL : XBZRLE_STATUS_FULL;\n"),
     ), ("test_datapath", "test_invariants")),
+    Mutation(3, "a signal loses the page that was next", (
+        ("kmod/encode.c",
+         "		return XBZRLE_STATUS_SIGNAL;\n",
+         "		return test_and_clear_bit(place->page, (unsigned long *)\n"
+         "					  place->region->bitmap) ?\n"
+         "		       XBZRLE_STATUS_SIGNAL : XBZRLE_STATUS_SIGNAL;\n"),
+    ), ("test_invariants", "test_stress")),
     Mutation(4, "bits are cleared in KVM's log that were never fetched", (
         ("kmod/harvest.c",
          "		s->log_buf[i] = 0;\n"
@@ -89,6 +96,11 @@ MUTATIONS = (
          "	return (chunk + r->id + s->queues[0].stats.batches / 8) %\n"
          "	       s->nr_queues;\n"),
     ), ("test_invariants", "kunit")),
+    Mutation(6, "two callers encode a queue at once", (
+        ("kmod/encode.c",
+         "	if (mutex_lock_killable(&q->lock))\n"
+         "		return -EINTR;\n", ""),
+    ), ("test_invariants", "test_stress")),
     Mutation(7, "a delta may be longer than the page", (
         ("lib/include/xbzrle/codec.h",
          "#define XBZ_DELTA_MAX 4092\n", "#define XBZ_DELTA_MAX 4200\n"),
