@@ -96,6 +96,8 @@ help:
 	@echo 'make bench        all benches; not tests: they measure and assert nothing'
 	@echo 'make bench-codec  our encoder and decoder against QEMU'"'"'s, on one core'
 	@echo 'make bench-device the module in User Mode Linux against both'
+	@echo 'make bench-scan   what a large and mostly clean region costs'
+	@echo 'make bench-queues two queues against one, on two processors'
 	@echo 'make check-lint-selftest  gives each static check something to find'
 	@echo 'make clean        removes build/'
 

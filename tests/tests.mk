@@ -112,8 +112,8 @@ check-mutation: uml-modules setup-unit lib
 # Benches. They measure and write build/bench; they assert nothing. BENCH has
 # options for tests/bench/codec, such as --help.
 
-.PHONY: bench bench-codec bench-device
-bench: bench-codec bench-device
+.PHONY: bench bench-codec bench-device bench-scan bench-queues
+bench: bench-codec bench-device bench-scan bench-queues
 
 bench-codec: setup-build setup-rig setup-bench lib
 	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib
@@ -123,3 +123,13 @@ bench-device: uml-modules setup-bench lib
 	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib
 	@tests/bench/device --program $(O)/bench/device_bench --module $(O)/uml/xbzrle.ko \
 		--out $(O)/bench $(BENCH)
+
+bench-scan: uml-modules lib
+	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib
+	@tests/bench/scan --program $(O)/bench/scan_bench --modules $(O)/uml \
+		--out $(O)/bench $(BENCH)
+
+bench-queues: rig-modules xbzctl
+	@release=$$($(rig)/kernel --print release $(KERNEL)) && \
+	tests/bench/queues --program $(O)/xbzctl --module $(O)/$$release/xbzrle.ko \
+		--kernel $(KERNEL) --out $(O)/bench $(BENCH)
