@@ -35,10 +35,18 @@ demo: setup-build setup-rig setup-qemu rig-modules lib
 # Linux have one processor: others run beside them, but none that builds the same.
 
 parts := lint unit fuzz+rig interop+kunit device netlink+matrix-short e2e
+# More kernels, whole; those that find most in their time are first.
+matrix := 6.12 7.3 debug kcsan
+matrix_parts := faults kernel-debug kernel-7.3 kernel-6.12 kernel-kcsan
 
-.PHONY: check $(patsubst %,check-%,$(subst +, ,$(parts)))
+.PHONY: check check-all $(patsubst %,check-%,$(subst +, ,$(parts)))
 check:
 	@tests/check $(parts)
+
+# And the other kernels, as far as there is time for: .ci/run.
+check-all:
+	@tests/check $(if $(BEGIN_WITHIN),--begin-within $(BEGIN_WITHIN)) \
+		$(parts) $(matrix_parts)
 
 .PHONY: lint
 lint: check-lint
@@ -78,10 +86,9 @@ check-e2e: setup-qemu rig-modules lib
 	tests/e2e/run --qemu "$$qemu" --kernel $(KERNEL)
 
 # More kernels: those of the matrix, whole; and what `check` has of them.
-matrix := 6.12 7.3 debug kcsan
 .PHONY: check-matrix check-matrix-short $(matrix:%=check-kernel-%)
 check-matrix:
-	@tests/check faults $(matrix:%=kernel-%)
+	@tests/check $(matrix_parts)
 
 $(matrix:%=check-kernel-%): check-kernel-%: setup-build setup-rig setup-unit \
 		setup-qemu setup-netlink setup-tree setup-debug lib xbzctl
