@@ -14,7 +14,6 @@ import os
 import pathlib
 import random
 import re
-import select
 import shutil
 import socket
 import struct
@@ -39,7 +38,11 @@ import jsonschema                                # noqa: E402
 XBZCTL = ROOT / "build/xbzctl"
 SCHEMA = json.loads((ROOT / "Documentation/xbzctl.schema.json").read_text(encoding="utf-8"))
 SEED = int(os.environ.get("XBZ_SEED", random.randrange(1 << 32)))
-FUZZ = 2500 * int(os.environ.get("XBZ_TEST_SCALE", 1))
+FUZZ = ROOT / "build/netlink/fuzz"
+FUZZ_MESSAGES = int(os.environ.get("XBZ_FUZZ_MESSAGES") or
+                    1_000_000 * int(os.environ.get("XBZ_TEST_SCALE", 1)))
+COMMANDS = 8
+CHANGES = (2, 4, 5)     # settings-set, session-set, flush
 READERS = 200
 NOBODY = 65534
 
@@ -294,17 +297,36 @@ class Family(unittest.TestCase):
                                  40 * 4096)
 
     def test_fuzz(self):
-        """Fails if a message of nonsense gets the kernel to complain, or past it."""
-        rng = random.Random(SEED)
+        """Fails if a message that is nearly right gets the kernel to complain, is not
+        answered once, or past what its sender may do; or if too few are right."""
         print(f"XBZ_SEED={SEED}", flush=True)
-        with Session() as s:
-            sock = family_socket()
-            for number in range(FUZZ):
-                sock.send(nonsense(rng, self.nl.nlproto.family_id, number, s.id))
-                if number % 16 == 0:
-                    drain(sock)
-            drain(sock)
-            self.assertEqual(self.nl.do("session-get", {"id": s.id})["id"], s.id)
+        # Nobody may not read the checkout.
+        shutil.copy(FUZZ, "/tmp/fuzz")
+        with Session(queues=2, regions=(("ram", 512), ("rom", 16))) as s:
+            for number, user in enumerate((0, NOBODY)):
+                begin = time.monotonic()
+                done = subprocess.run(
+                    ["/tmp/fuzz", str(FUZZ_MESSAGES // 2), str(SEED + number), str(s.id)],
+                    text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                    user=user, group=user, extra_groups=[])
+                self.assertEqual(done.returncode, 0, done.stdout)
+                print(f"     {FUZZ_MESSAGES // 2} messages of user {user} in "
+                      f"{time.monotonic() - begin:.0f} s", flush=True)
+                fate = {command: values for command, *values in
+                        (map(int, line.split()) for line in done.stdout.splitlines())}
+                for command, (tried, well, denied) in fate.items():
+                    with self.subTest(user=user, command=command):
+                        changes = command in CHANGES
+                        if not 1 <= command <= COMMANDS:
+                            self.assertEqual(well, 0)
+                        elif changes and user:
+                            self.assertEqual(well, 0)
+                            self.assertGreater(denied, tried // 2)
+                        else:
+                            self.assertGreater(well, tried // 25)
+                            self.assertEqual(denied, 0)
+                self.assertEqual(self.nl.do("session-get", {"id": s.id})["id"], s.id)
+            s.run(10, byte=1)
             self.nl.do("settings-set", {"memory-limit": 0, "default-queues": 1,
                                         "default-cache": 64 << 20})
 
@@ -344,35 +366,6 @@ class Reader:
             self.seen.append(struct.unpack_from("=I", answer, 24)[0])
             answer = answer[length + 3 & ~3:]
         return False
-
-
-def drain(sock):
-    """Read what is there."""
-    while select.select([sock], [], [], 0)[0]:
-        try:
-            sock.recv(65536)
-        except OSError:
-            return
-
-
-def nonsense(rng, kind, number, known):
-    """A message for the family with attributes that are unknown, short, long, nested or
-    nearly right. Never one that would leave the host's limit tiny."""
-    def attribute(depth):
-        what = rng.randrange(5)
-        value = (rng.randbytes(rng.randrange(12)) if what == 0 else
-                 struct.pack("=I", rng.choice((0, 1, known, 0xffffffff))) if what == 1 else
-                 struct.pack("=Q", rng.choice((0, 1 << 20, 1 << 63, 64 << 20))) if what == 2 else
-                 rng.randbytes(rng.randrange(300)) if what == 3 or depth > 3 else
-                 b"".join(attribute(depth + 1) for _ in range(rng.randrange(4))))
-        length = 4 + len(value) + (rng.choice((-3, 1, 60000)) if rng.random() < 0.05 else 0)
-        name = rng.randrange(30) if rng.random() < 0.9 else rng.randrange(65536)
-        return struct.pack("=HH", length & 65535, name) + value + bytes(-len(value) % 4)
-
-    body = b"".join(attribute(0) for _ in range(rng.randrange(4)))
-    flags = 1 | rng.choice((0, 4, 0x300))
-    return struct.pack("=IHHIIBBH", 20 + len(body), kind, flags, number, 0,
-                       rng.randrange(14), rng.randrange(3), 0) + body
 
 
 class Xbzctl(unittest.TestCase):
