@@ -34,6 +34,7 @@ import session                                   # noqa: E402
 from session import Session                      # noqa: E402
 from lib import NlError, YnlFamily               # noqa: E402
 import jsonschema                                # noqa: E402
+from prometheus_client.openmetrics import parser as openmetrics     # noqa: E402
 
 XBZCTL = ROOT / "build/xbzctl"
 SCHEMA = json.loads((ROOT / "Documentation/xbzctl.schema.json").read_text(encoding="utf-8"))
@@ -368,6 +369,59 @@ class Reader:
         return False
 
 
+class Terminal:
+    """tmux, with a shell in it."""
+
+    def __init__(self, width, height):
+        self.size = width, height
+        # Nobody's own settings.
+        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height),
+                  "env PS1= sh")
+        self.tmux("set", "status", "off")
+        self.resize(width, height)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.tmux("kill-server")
+
+    @staticmethod
+    def tmux(*arguments):
+        return subprocess.run(["tmux", "-S", "/tmp/tmux", *arguments], check=True, text=True,
+                              stdout=subprocess.PIPE, timeout=60).stdout
+
+    def type(self, text):
+        self.tmux("send-keys", "-l", text)
+        self.tmux("send-keys", "Enter")
+
+    def interrupt(self):
+        self.tmux("send-keys", "C-c")
+
+    def resize(self, width, height):
+        self.tmux("resize-window", "-x", str(width), "-y", str(height))
+
+    def until(self, condition):
+        """The screen's lines when they are so; a failure after a time that is long."""
+        end = time.monotonic() + 60
+        while True:
+            lines = self.tmux("capture-pane", "-p").rstrip("\n").split("\n")
+            if condition(lines):
+                return lines
+            if time.monotonic() > end:
+                raise AssertionError("the screen is\n" + "\n".join(lines))
+            time.sleep(0.1)
+
+    def shows(self, rows, sessions):
+        """The screen once it is a whole table of so many rows."""
+        more = [f"and {sessions - rows} more"] if sessions > rows else []
+
+        def whole(lines):
+            return (lines[0].startswith("   ID NAME") and len(lines) == 1 + rows + len(more) and
+                    lines[1 + rows:] == more and all(line.strip() for line in lines))
+        return self.until(whole)
+
+
 class Xbzctl(unittest.TestCase):
     """What a person types."""
 
@@ -527,20 +581,31 @@ class Xbzctl(unittest.TestCase):
             self.assertIn(f"  {name} ", xbzctl("--help"))
 
     def test_openmetrics(self):
-        """Fails if a line is not of OpenMetrics, or a counter has the wrong name."""
-        lines = xbzctl("--openmetrics", "stats").splitlines()
-        self.assertEqual(lines[-1], "# EOF")
-        kinds = {}
-        for line in lines[:-1]:
-            kind = re.fullmatch(r"# TYPE (xbzrle_[a-z_]+) (counter|gauge)", line)
-            if kind:
-                kinds[kind[1]] = kind[2]
-            elif not line.startswith("# HELP "):
-                name, value = line.split(" ")
-                base = name.removesuffix("_total")
-                self.assertEqual(kinds[base] == "counter", name.endswith("_total"), line)
-                self.assertGreaterEqual(int(value), 0)
-        self.assertGreaterEqual(len(kinds), 20)
+        """Fails if Prometheus' own parser takes it for no OpenMetrics, or if a metric is
+        missing, new, of another kind or of another value than the JSON has."""
+        with Session() as s:
+            s.run(100, byte=1)
+            s.run(100, byte=2)
+            found = {one.name: one for one in openmetrics.text_string_to_metric_families(
+                xbzctl("--openmetrics", "stats"))}
+            values = as_json("stats", "stats")
+        gauges = {"xbzrle_cache_pages", "xbzrle_cache_zero", "xbzrle_cache_limit"}
+        wanted = {f"xbzrle_{name}": value for name, value in values["stats"].items()}
+        wanted |= {"xbzrle_sessions_started": values["started"],
+                   "xbzrle_sessions_ended": values["ended"],
+                   "xbzrle_allocations_refused": values["refused"]}
+        self.assertEqual(sorted(found), sorted(wanted))
+        self.assertGreater(wanted["xbzrle_pages_delta"], 0)
+        for name, metric in found.items():
+            kind = "gauge" if name in gauges else "counter"
+            self.assertEqual(metric.type, kind, name)
+            self.assertTrue(metric.documentation, name)
+            self.assertEqual([(one.name, one.labels, one.value) for one in metric.samples],
+                             [(name + "_total" * (kind == "counter"), {}, wanted[name])])
+        # It is a parser that refuses.
+        for nonsense in ("# EOF", "a 1\n", "# TYPE a counter\na 1\n# EOF\n", "a x\n# EOF\n"):
+            with self.assertRaises(ValueError):
+                list(openmetrics.text_string_to_metric_families(nonsense + "a"))
 
     def test_monitor(self):
         """Fails if an event does not come, comes twice, or is no JSON."""
@@ -558,6 +623,40 @@ class Xbzctl(unittest.TestCase):
         self.assertEqual([(event["event"], event["session"]) for event in events],
                          [(kind, s.id) for kind in ("start", "pass", "pass", "warning", "end")])
         self.assertEqual(events[4]["stats"]["syncs"], 2)
+
+    def test_top_in_a_terminal(self):
+        """Fails if a screen has other text than golden_top.txt, is wider or higher than its
+        terminal, does not follow it when it is resized, or if TERM=dumb gets escapes."""
+        many = [Session(f"session-{number:02}", regions=(("ram", 8),)) for number in range(29)]
+        for s in many:
+            s.run(2, byte=1)
+        many[0].break_queue()
+        many[1].dirty(4, byte=2)
+        said = []
+        with Terminal(80, 24) as screen:
+            screen.type(f"{XBZCTL} top -d 0.5")
+            for width, height in ((80, 24), (200, 60), (40, 10), (80, 24)):
+                screen.resize(width, height)
+                lines = screen.shows(min(height - 3, len(many)), len(many))
+                self.assertLessEqual(max(map(len, lines)), width)
+                said.append(f"$ xbzctl top, {width}x{height}\n" + "\n".join(lines))
+            for s in many[3:]:
+                s.close()
+            said.append("$ xbzctl top, 3 sessions\n" + "\n".join(screen.shows(3, 3)))
+            screen.interrupt()
+            screen.type(f"clear; TERM=dumb {XBZCTL} top -d 0.1 -n 2 | cat -v; echo 'the en'd")
+            said.append("$ TERM=dumb xbzctl top -n 2\n" +
+                        "\n".join(screen.until(lambda lines: lines[-1:] == ["the end"])))
+            screen.type(f"clear; TERM=dumb {XBZCTL} top -d 0.1 -n 2; echo 'the en'd")
+            said.append("$ TERM=dumb xbzctl top -n 2, on the terminal\n" +
+                        "\n".join(screen.until(lambda lines: lines[-1:] == ["the end"])))
+        for s in many[:3]:
+            s.close()
+        text = masked("\n\n".join(said)) + "\n"
+        if os.environ.get("XBZ_GOLDEN"):
+            print(f"golden_top:\n{text}golden_top.", flush=True)
+        golden = (HERE / "golden_top.txt").read_text(encoding="utf-8")
+        self.assertEqual(text.splitlines(), golden.splitlines())
 
     def test_top_says_why(self):
         """Fails if a session that cannot converge is said to."""
