@@ -8,7 +8,7 @@ qemu_path = PKG_CONFIG_PATH=$(CURDIR)/$(O)/lib $(rig)/qemu-build \
 
 # Modules, one build for each kernel that is booted.
 
-setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink coverage deb deb-check)
+setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink admin coverage deb deb-check)
 .PHONY: $(setups)
 $(setups): setup-%:
 	@$(rig)/provision $*
@@ -80,6 +80,9 @@ check-device: uml-modules rig-modules setup-unit lib
 
 check-netlink: setup-netlink uml-modules xbzctl
 	@tests/netlink/check
+
+check-admin: setup-admin setup-qemu uml-modules xbzctl lib
+	@qemu=$$($(qemu_path)) && tests/admin/check --qemu "$$qemu"
 
 check-e2e: setup-qemu rig-modules lib
 	@qemu=$$($(qemu_path)) && \
