@@ -81,6 +81,8 @@ check-device: uml-modules rig-modules setup-unit lib
 check-netlink: setup-netlink uml-modules xbzctl
 	@tests/netlink/check
 
+# Not part of check until the step of `virsh migrate` has been seen to pass.
+.PHONY: check-admin
 check-admin: setup-admin setup-qemu uml-modules xbzctl lib
 	@qemu=$$($(qemu_path)) && tests/admin/check --qemu "$$qemu"
 
