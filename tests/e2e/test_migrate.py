@@ -316,18 +316,19 @@ class Judgement(unittest.TestCase):
         self.assertTrue(cases.refused({"error": None}))
 
     def test_copies(self):
-        line = ("zerocopy-log: sends=9 bytes={} other=1 pieces={} elsewhere={}"
-                " changed={} unfinished={}\n")
-        for numbers, wrong in (((95, 0, 0, 0, 0), False),
-                               ((80, 0, 0, 0, 0), True),
-                               ((95, 1, 0, 0, 0), True),
-                               ((95, 0, 1, 0, 0), True),
-                               ((95, 0, 0, 1, 0), True),
-                               ((95, 0, 0, 0, 1), True)):
+        line = ("zerocopy-log: sends=9 bytes={} other=1 copied={} pieces={}"
+                " elsewhere={} changed={} unfinished={}\n")
+        for numbers, wrong in (((95, 0, 0, 0, 0, 0), False),
+                               ((40, 0, 0, 0, 0, 0), True),
+                               ((95, 1, 0, 0, 0, 0), True),
+                               ((95, 0, 1, 0, 0, 0), True),
+                               ((95, 0, 0, 1, 0, 0), True),
+                               ((95, 0, 0, 0, 1, 0), True),
+                               ((95, 0, 0, 0, 0, 1), True)):
             said = {"bytes": 100, "src_stderr": line.format(*numbers)}
             self.assertEqual(bool(cases.no_copies(said)), wrong, numbers)
         self.assertTrue(cases.no_copies({"bytes": 1, "src_stderr": "x"}))
-        both = line.format(9, 0, 0, 0, 5) + line.format(95, 0, 0, 0, 0)
+        both = line.format(9, 0, 0, 0, 0, 5) + line.format(95, 0, 0, 0, 0, 0)
         self.assertIsNone(cases.no_copies({"bytes": 100, "src_stderr": both}))
         line = "warning: xbzrle-dev-zerocopy cannot be had: not TCP\n"
         check = cases.copies_said("not TCP")

@@ -28,6 +28,8 @@
 #include <unistd.h>
 
 #define SENDS 65536
+/* Below this the program may copy. */
+#define LARGE (10 << 10)
 
 /* A send by its number; the kernel counts from 0 for each socket. */
 static struct {
@@ -42,6 +44,7 @@ static int watched = -1;
 /* The program waits for the kernel, or reads what it has waited for. */
 static bool waited;
 static unsigned long nr_sends, nr_done, pieces, elsewhere, changed, bytes, other;
+static unsigned long copied;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void *next(const char *name)
@@ -83,6 +86,7 @@ static void sent(int fd, const struct msghdr *msg, int flags, size_t n)
 		return;
 	if (!(flags & MSG_ZEROCOPY)) {
 		other += n;
+		copied += n >= LARGE && in_ring(msg->msg_iov[0].iov_base);
 		return;
 	}
 	pieces += msg->msg_iovlen != 1;
@@ -173,12 +177,13 @@ int close(int fd)
 	if (fd == watched) {
 		/* The test reads this line. */
 		fprintf(stderr,
-			"zerocopy-log: sends=%lu bytes=%lu other=%lu pieces=%lu elsewhere=%lu changed=%lu unfinished=%lu\n",
-			nr_sends, bytes, other, pieces, elsewhere, changed,
-			nr_sends - nr_done);
+			"zerocopy-log: sends=%lu bytes=%lu other=%lu copied=%lu pieces=%lu elsewhere=%lu changed=%lu unfinished=%lu\n",
+			nr_sends, bytes, other, copied, pieces, elsewhere,
+			changed, nr_sends - nr_done);
 		watched = -1;
 		waited = false;
 		nr_sends = nr_done = pieces = elsewhere = changed = bytes = other = 0;
+		copied = 0;
 		memset(sends, 0, sizeof(sends));
 	}
 	pthread_mutex_unlock(&lock);
