@@ -75,7 +75,7 @@ static __always_inline void close_gaps(struct xbz_closed *closed, const struct x
 {
 	const v8du zero = { 0 };
 	const v8du ones = ~zero;
-	v8du carry = zero, edges_nr = zero;
+	v8du carry = zero, edges_nr = zero, most = zero;
 	u64 lines = 0, windows = 0;
 	unsigned int group;
 	u8 full = 0;
@@ -94,7 +94,9 @@ static __always_inline void close_gaps(struct xbz_closed *closed, const struct x
 
 		carry = c;
 		full |= ~differ_words(c, ones);
-		edges_nr += weights(edges);
+		edges = weights(edges);
+		edges_nr += edges;
+		most = max_words(most, edges);
 		store((u8 *)&closed->map[1 + group * XBZ_GROUP_LINES], c);
 		lines |= (u64)differ_words(edges, zero) << (group * XBZ_GROUP_LINES);
 		windows |= (u64)differ_words(c | last >> 61, zero) << (group * XBZ_GROUP_LINES);
@@ -102,6 +104,8 @@ static __always_inline void close_gaps(struct xbz_closed *closed, const struct x
 	closed->dense = !full && sum(edges_nr) > DENSE_EDGES * __builtin_popcountll(lines);
 	closed->lines = lines;
 	closed->windows = windows;
+	closed->single = !above_words(most, 2);
+	closed->few = !above_words(most, 8);
 }
 
 static __always_inline unsigned int xbz_flatten(u16 *at, unsigned int count, u64 edges,

@@ -71,6 +71,14 @@ static __always_inline u8 above_words(v8du a, u64 b)
 	return __builtin_ia32_ucmpq512_mask((v8di)a, (v8di)((v8du){ 0 } + b), 6, 0xff);
 }
 
+static __always_inline v8du max_words(v8du a, v8du b)
+{
+	v8du v;
+
+	__asm__("vpmaxuq %2, %1, %0" : "=v"(v) : "v"(a), "v"(b));
+	return v;
+}
+
 /* Bits in each word. */
 static __always_inline v8du weights(v8du v)
 {

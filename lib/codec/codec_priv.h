@@ -45,12 +45,16 @@ struct xbz_diff {
  * @windows: bit i: line i, or the last three bytes of the line before it, has
  *	     a bit; for those who work by lines
  * @dense: whether that is the quicker way
+ * @single: whether no line has more than one first byte of a run and one behind one
+ * @few: whether none has more than four of each
  */
 struct xbz_closed {
 	u64 map[1 + XBZ_LINES];
 	u64 lines;
 	u64 windows;
 	bool dense;
+	bool single;
+	bool few;
 };
 
 /**
