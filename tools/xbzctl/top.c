@@ -16,11 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/param.h>
 #include <time.h>
 #include <unistd.h>
 
 #define RAW_RECORD (4096 + 8)
 #define MIB (1 << 20)
+/* A reason that has no room at the end of its line is below the name instead. */
+#define UNDER_NAME "      "
 
 struct look {
 	struct xbzctl_session *all;
@@ -96,21 +99,32 @@ static double wire_rate(const struct xbzctl_session *s, const struct look *last,
 		before->stats[XBZRLE_A_STATS_BYTES]) / seconds;
 }
 
-static void print_line(const struct xbzctl_session *s, double wire, int columns)
+/* A session's line, or two; returns how many, and prints none if there is no room. */
+static int print_lines(const struct xbzctl_session *s, double wire, int columns,
+		       int rows)
 {
 	const uint64_t *st = s->stats;
 	uint64_t hits = st[XBZRLE_A_STATS_CACHE_HITS];
 	char cache[16], name[64], when[64], line[256];
+	int length;
+	bool below;
 
 	converges(when, sizeof(when), s, wire);
-	snprintf(line, sizeof(line),
-		 "%5u %-12.12s %5llu %8.0f %8.1f %5.1f%% %5.1f%% %8s %s",
-		 s->id, s->named ? safe(name, s->name) : "-",
-		 (unsigned long long)s->pass[XBZRLE_A_PASS_NUMBER],
-		 dirty_rate(s), wire / MIB, saving(st),
-		 percent(hits, hits + st[XBZRLE_A_STATS_CACHE_MISSES]),
-		 size_text(cache, s->cache_used), when);
-	printf("%.*s\n", columns, line);
+	length = snprintf(line, sizeof(line),
+			  "%5u %-12.12s %5llu %8.0f %8.1f %5.1f%% %5.1f%% %7s ",
+			  s->id, s->named ? safe(name, s->name) : "-",
+			  (unsigned long long)s->pass[XBZRLE_A_PASS_NUMBER],
+			  dirty_rate(s), wire / MIB, saving(st),
+			  percent(hits, hits + st[XBZRLE_A_STATS_CACHE_MISSES]),
+			  size_text(cache, s->cache_used));
+	below = length + (int)strlen(when) > columns;
+	if (rows < 1 + below)
+		return 0;
+	printf("%.*s%s\n", columns, line, below ? "" : when);
+	if (below)
+		printf("%.*s%.*s\n", columns, UNDER_NAME,
+		       MAX(columns - (int)strlen(UNDER_NAME), 0), when);
+	return 1 + below;
 }
 
 static void print_json(const struct look *this, const struct look *last)
@@ -142,24 +156,29 @@ static void print_json(const struct look *this, const struct look *last)
 static void print_table(const struct look *this, const struct look *last,
 			bool screen)
 {
-	struct winsize size = { .ws_row = 24, .ws_col = 80 };
+	struct winsize size = { 0 };
 	double seconds = this->when - last->when;
-	int columns, rows;
+	int columns, rows, lines;
 	long i;
 
-	if (screen)
-		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-	columns = size.ws_col && screen ? size.ws_col : 255;
+	/* It stays zero where the output is no terminal. */
+	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	columns = size.ws_col ? size.ws_col : 255;
 	rows = size.ws_row > 3 && screen ? size.ws_row - 3 : 1 << 20;
 	if (screen)
 		fputs("\033[H\033[J", stdout);
 	printf("%.*s\n", columns,
-	       "   ID NAME          PASS  DIRTY/s    MiB/s   SAVE   HITS    CACHE CONVERGES IN");
-	for (i = 0; i < this->nr && i < rows; i++)
-		print_line(&this->all[i],
-			   wire_rate(&this->all[i], last, seconds), columns);
-	if (this->nr > rows)
-		printf("and %ld more\n", this->nr - rows);
+	       "   ID NAME          PASS  DIRTY/s    MiB/s   SAVE   HITS   CACHE CONVERGES IN");
+	for (i = 0; i < this->nr; i++) {
+		lines = print_lines(&this->all[i],
+				    wire_rate(&this->all[i], last, seconds),
+				    columns, rows);
+		if (!lines)
+			break;
+		rows -= lines;
+	}
+	if (i < this->nr)
+		printf("and %ld more\n", this->nr - i);
 	fflush(stdout);
 }
 
