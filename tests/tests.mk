@@ -81,7 +81,7 @@ check-device: uml-modules rig-modules setup-unit lib
 check-netlink: setup-netlink uml-modules xbzctl
 	@tests/netlink/check
 
-# Not part of check until the step of `virsh migrate` has been seen to pass.
+# Not part of check: it takes minutes, most of them libvirt's.
 .PHONY: check-admin
 check-admin: setup-admin setup-qemu uml-modules xbzctl lib
 	@qemu=$$($(qemu_path)) && tests/admin/check --qemu "$$qemu"
