@@ -26,9 +26,10 @@ qemu: setup-qemu lib
 	@$(qemu_path)
 
 .PHONY: demo
-demo: setup-build setup-rig setup-qemu rig-modules lib
+demo: setup-build setup-rig setup-qemu rig-modules lib $(if $(TOP),xbzctl)
 	@qemu=$$($(qemu_path)) && \
-	tests/e2e/demo --qemu "$$qemu" --kernel $(KERNEL) --out $(O)/demo
+	tests/e2e/demo --qemu "$$qemu" --kernel $(KERNEL) --out $(O)/demo \
+		$(if $(TOP),--top $(TOP))
 
 # Tests. Each part ends with a line 'N passed, N failed, N skipped'; check runs
 # all parts whatever fails and ends with the sum of theirs. Those in User Mode
