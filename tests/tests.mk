@@ -44,7 +44,7 @@ matrix_parts := faults kernel-debug kernel-7.3 kernel-6.12 kernel-kcsan
 check:
 	@tests/check $(parts)
 
-# And the other kernels, as far as there is time for: .ci/run.
+# And the other kernels, as far as there is time for, which BEGIN_WITHIN says.
 check-all:
 	@tests/check $(if $(BEGIN_WITHIN),--begin-within $(BEGIN_WITHIN)) \
 		$(parts) $(matrix_parts)

@@ -114,14 +114,6 @@ static __always_inline v8du compress_words(v8du v, u8 mask)
 	return (v8du)__builtin_ia32_compressdi512_mask((v8di)v, zero, mask);
 }
 
-static __always_inline v8du load_small(const u16 *from)
-{
-	v8du v;
-
-	__asm__("vpmovzxwq %1, %0" : "=v"(v) : "m"(*(const u16 (*)[8])from));
-	return v;
-}
-
 /* Words below 2^16. */
 static __always_inline void store_small(u16 *to, v8du v)
 {
