@@ -58,14 +58,24 @@ static unsigned long *xbz_entry_make(struct xbz_region *region,
 	return *leaf ? &(*leaf)[page % XBZRLE_CHUNK_PAGES] : NULL;
 }
 
-static void *xbz_copy_alloc(void)
+/**
+ * xbz_cache_page_alloc() - allocate a page for a guest's page, not zeroed
+ *
+ * Context: may sleep.
+ * Return: the page, or NULL.
+ */
+void *xbz_cache_page_alloc(void)
 {
 	struct page *page = xbz_mem_page();
 
 	return page ? page_address(page) : NULL;
 }
 
-static void xbz_copy_free(void *copy)
+/**
+ * xbz_cache_page_free() - wipe a page and free it
+ * @copy: from xbz_cache_page_alloc()
+ */
+void xbz_cache_page_free(void *copy)
 {
 	xbz_mem_page_free(virt_to_page(copy));
 }
@@ -186,7 +196,7 @@ void xbz_cache_put(struct xbz_cache *cache, struct xbz_region *region,
 		return;
 	copy = xbz_entry_take(cache, entry);
 	if (copy)
-		xbz_copy_free(copy);
+		xbz_cache_page_free(copy);
 	if (known == XBZ_KNOWN_ZERO) {
 		*entry = XBZ_ENTRY_ZERO;
 		xbz_counter_inc(&cache->nr_zero);
@@ -198,7 +208,8 @@ void xbz_cache_put(struct xbz_cache *cache, struct xbz_region *region,
  * @cache: the shard
  * @region: the page's region
  * @page: its number
- * @snapshot: what the destination holds
+ * @snapshot: what the destination holds, from xbz_cache_page_alloc(); where it is
+ *	remembered, the cache keeps it and gives another page for it
  *
  * Without memory, or where all that is cached was used lately, the page is not
  * remembered.
@@ -206,25 +217,25 @@ void xbz_cache_put(struct xbz_cache *cache, struct xbz_region *region,
  * Context: may sleep.
  */
 void xbz_cache_store(struct xbz_cache *cache, struct xbz_region *region,
-		     unsigned long page, const void *snapshot)
+		     unsigned long page, void **snapshot)
 {
 	/* It may become smaller meanwhile: then the copy is dropped again. */
 	unsigned long limit = READ_ONCE(cache->limit);
+	void *copy = *snapshot, *spare;
 	unsigned long *entry;
 	struct page *p;
-	void *copy;
 
 	if (!limit)
 		return;
 	entry = xbz_entry_make(region, page);
 	if (!entry)
 		return;
-	copy = cache->nr < limit ? xbz_copy_alloc() :
-				   xbz_cache_evict(cache, false);
-	if (!copy)
+	spare = cache->nr < limit ? xbz_cache_page_alloc() :
+				    xbz_cache_evict(cache, false);
+	if (!spare)
 		return;
 
-	memcpy(copy, snapshot, XBZRLE_PAGE_SIZE);
+	*snapshot = spare;
 	p = virt_to_page(copy);
 	set_page_private(p, (unsigned long)entry);
 	list_add_tail(&p->lru, &cache->lru);
@@ -259,7 +270,7 @@ unsigned long xbz_cache_drop(struct xbz_cache *cache, unsigned long nr)
 	unsigned long done;
 
 	for (done = 0; done < nr && cache->nr; done++) {
-		xbz_copy_free(xbz_cache_evict(cache, true));
+		xbz_cache_page_free(xbz_cache_evict(cache, true));
 		cond_resched();
 	}
 	return done;

@@ -32,6 +32,8 @@ struct xbz_cache {
 	u32 queue;
 };
 
+void *xbz_cache_page_alloc(void);
+void xbz_cache_page_free(void *copy);
 void xbz_cache_init(struct xbz_cache *cache, unsigned long limit);
 void xbz_cache_destroy(struct xbz_cache *cache);
 void xbz_cache_get(struct xbz_cache *cache, struct xbz_region *region,
@@ -39,7 +41,7 @@ void xbz_cache_get(struct xbz_cache *cache, struct xbz_region *region,
 void xbz_cache_put(struct xbz_cache *cache, struct xbz_region *region,
 		   unsigned long page, enum xbz_known known);
 void xbz_cache_store(struct xbz_cache *cache, struct xbz_region *region,
-		     unsigned long page, const void *snapshot);
+		     unsigned long page, void **snapshot);
 unsigned long xbz_cache_excess(const struct xbz_cache *cache);
 unsigned long xbz_cache_drop(struct xbz_cache *cache, unsigned long nr);
 void xbz_cache_resize(struct xbz_cache *cache, unsigned long limit);

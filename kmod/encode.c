@@ -25,11 +25,16 @@
 #include "core/record.h"
 
 #include <linux/bitops.h>
+#include <linux/cache.h>
 #include <linux/nospec.h>
+#include <linux/prefetch.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/xbzrle.h>
 #include <linux/xbzrle_netlink.h>
+
+/* Bytes that are read while as many of the copy are fetched. */
+#define XBZ_PIECE 1024
 
 /**
  * struct xbz_batch - one ENCODE
@@ -83,6 +88,28 @@ static void xbz_count(struct xbz_batch *b, enum xbz_kind kind, size_t bytes)
 	}
 }
 
+/*
+ * Step 4. The codec is going to compare with the copy, which seldom is in the
+ * CPU's cache: it is fetched while the page is read, piece by piece, so that
+ * neither has to wait for all of the other.
+ */
+static int xbz_read_page(void *snapshot, const void __user *from,
+			 const void *copy)
+{
+	unsigned int at, i;
+
+	if (!copy)
+		return copy_from_user(snapshot, from, XBZRLE_PAGE_SIZE) ?
+		       -EFAULT : 0;
+	for (at = 0; at < XBZRLE_PAGE_SIZE; at += XBZ_PIECE) {
+		for (i = 0; i < XBZ_PIECE; i += SMP_CACHE_BYTES)
+			prefetch(copy + at + i);
+		if (copy_from_user(snapshot + at, from + at, XBZ_PIECE))
+			return -EFAULT;
+	}
+	return 0;
+}
+
 /* Steps 4 and 5. */
 static int xbz_encode_page(struct xbz_batch *b, const struct xbz_place *place)
 {
@@ -94,18 +121,18 @@ static int xbz_encode_page(struct xbz_batch *b, const struct xbz_place *place)
 	enum xbz_kind kind;
 	size_t bytes;
 
-	if (copy_from_user(q->snapshot, u64_to_user_ptr(r->addr + offset),
-			   XBZRLE_PAGE_SIZE))
-		return -EFAULT;
-
 	xbz_cache_get(&q->cache, r, place->page, &state);
 	before = state.known;
+	if (xbz_read_page(q->snapshot, u64_to_user_ptr(r->addr + offset),
+			  state.copy))
+		return -EFAULT;
+
 	bytes = xbz_record_page(xbz_ring_at(&q->ring, b->arg->bytes), &r->block,
 				offset, b->last == r, q->snapshot, &state,
 				&kind);
 	xbz_cache_put(&q->cache, r, place->page, state.known);
 	if (state.known == XBZ_KNOWN_NOTHING && b->insert)
-		xbz_cache_store(&q->cache, r, place->page, q->snapshot);
+		xbz_cache_store(&q->cache, r, place->page, &q->snapshot);
 
 	if (before == XBZ_KNOWN_NOTHING) {
 		xbz_counter_inc(&q->stats.cache_misses);

@@ -8,7 +8,6 @@
 #include "session.h"
 
 #include <linux/bitmap.h>
-#include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/xbzrle.h>
 
@@ -29,7 +28,7 @@ int xbz_queue_init(struct xbz_queue *q, unsigned int index, u64 ring_bytes,
 
 	mutex_init(&q->lock);
 	q->index = index;
-	q->snapshot = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	q->snapshot = xbz_cache_page_alloc();
 	if (!q->snapshot)
 		return -ENOMEM;
 	ret = xbz_ring_init(&q->ring, ring_bytes);
@@ -40,7 +39,7 @@ int xbz_queue_init(struct xbz_queue *q, unsigned int index, u64 ring_bytes,
 	return 0;
 
 err_snapshot:
-	free_page((unsigned long)q->snapshot);
+	xbz_cache_page_free(q->snapshot);
 	return ret;
 }
 
@@ -53,8 +52,7 @@ err_snapshot:
 void xbz_queue_destroy(struct xbz_queue *q)
 {
 	xbz_ring_destroy(&q->ring);
-	clear_page(q->snapshot);
-	free_page((unsigned long)q->snapshot);
+	xbz_cache_page_free(q->snapshot);
 	mutex_destroy(&q->lock);
 }
 

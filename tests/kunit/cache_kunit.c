@@ -21,7 +21,7 @@ struct xbz_cache_test {
 	struct xbz_cache cache;
 	struct xbz_region region;
 	unsigned long *leaf[XBZ_TEST_PAGES / XBZRLE_CHUNK_PAGES];
-	u8 snapshot[XBZRLE_PAGE_SIZE];
+	void *snapshot;
 };
 
 static int xbz_cache_test_init(struct kunit *test)
@@ -31,6 +31,8 @@ static int xbz_cache_test_init(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, t);
 	t->region.nr_pages = XBZ_TEST_PAGES;
 	t->region.leaf = t->leaf;
+	t->snapshot = xbz_cache_page_alloc();
+	KUNIT_ASSERT_NOT_NULL(test, t->snapshot);
 	test->priv = t;
 	return 0;
 }
@@ -41,6 +43,7 @@ static void xbz_cache_test_exit(struct kunit *test)
 	unsigned int i;
 
 	xbz_cache_destroy(&t->cache);
+	xbz_cache_page_free(t->snapshot);
 	for (i = 0; i < ARRAY_SIZE(t->leaf); i++)
 		xbz_mem_free(t->leaf[i], XBZRLE_CHUNK_PAGES,
 			     sizeof(*t->leaf[i]));
@@ -48,8 +51,8 @@ static void xbz_cache_test_exit(struct kunit *test)
 
 static void xbz_store(struct xbz_cache_test *t, unsigned long page, u8 byte)
 {
-	memset(t->snapshot, byte, sizeof(t->snapshot));
-	xbz_cache_store(&t->cache, &t->region, page, t->snapshot);
+	memset(t->snapshot, byte, XBZRLE_PAGE_SIZE);
+	xbz_cache_store(&t->cache, &t->region, page, &t->snapshot);
 }
 
 static struct xbz_page_state xbz_get(struct xbz_cache_test *t,

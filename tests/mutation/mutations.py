@@ -40,10 +40,10 @@ MUTATIONS = (
          "	if (xbz_harvest_clear(b->s, place->region, place->page, &b->scratch))\n"
          "		return XBZRLE_STATUS_LOG;\n", ""),
         ("kmod/encode.c",
-         "	xbz_cache_get(&q->cache, r, place->page, &state);\n",
+         "	bytes = xbz_record_page(",
          "	if (xbz_harvest_clear(b->s, r, place->page, &b->scratch))\n"
          "		return -EFAULT;\n"
-         "	xbz_cache_get(&q->cache, r, place->page, &state);\n"),
+         "	bytes = xbz_record_page("),
     ), ("test_invariants_log",)),
     Mutation(3, "a page that cannot be read is forgotten", (
         ("kmod/encode.c",
