@@ -168,11 +168,12 @@ def no_copies(r):
             if n[name]:
                 return f"{name} is not 0: {line}"
     # Of the last migration, the one that was not broken off. What is copied are
-    # headers of sections, devices, and small batches, which are most on a slow
-    # machine.
+    # headers of sections, devices, and small batches, of which the kernel with
+    # KASAN makes many, as it is slow.
     if n["unfinished"]:
         return f"it does not wait for the kernel: {lines[-1]}"
-    if n["bytes"] < 0.2 * r["bytes"]:
+    least = 0.2 if r["kernel"].endswith("-debug") else 0.5
+    if n["bytes"] < least * r["bytes"]:
         return f"too much was copied: {lines[-1]}"
     return None
 

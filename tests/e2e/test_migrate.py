@@ -319,17 +319,23 @@ class Judgement(unittest.TestCase):
         line = ("zerocopy-log: sends=9 bytes={} other=1 copied={} pieces={}"
                 " elsewhere={} changed={} unfinished={}\n")
         for numbers, wrong in (((95, 0, 0, 0, 0, 0), False),
-                               ((19, 0, 0, 0, 0, 0), True),
+                               ((40, 0, 0, 0, 0, 0), True),
                                ((95, 1, 0, 0, 0, 0), True),
                                ((95, 0, 1, 0, 0, 0), True),
                                ((95, 0, 0, 1, 0, 0), True),
                                ((95, 0, 0, 0, 1, 0), True),
                                ((95, 0, 0, 0, 0, 1), True)):
-            said = {"bytes": 100, "src_stderr": line.format(*numbers)}
+            said = {"bytes": 100, "kernel": "6.1.0-1-amd64",
+                    "src_stderr": line.format(*numbers)}
             self.assertEqual(bool(cases.no_copies(said)), wrong, numbers)
+        for share, wrong in ((40, False), (19, True)):
+            said = {"bytes": 100, "kernel": "6.1.1-debug",
+                    "src_stderr": line.format(share, 0, 0, 0, 0, 0)}
+            self.assertEqual(bool(cases.no_copies(said)), wrong, share)
         self.assertTrue(cases.no_copies({"bytes": 1, "src_stderr": "x"}))
         both = line.format(9, 0, 0, 0, 0, 5) + line.format(95, 0, 0, 0, 0, 0)
-        self.assertIsNone(cases.no_copies({"bytes": 100, "src_stderr": both}))
+        said = {"bytes": 100, "kernel": "6.1.0-1-amd64", "src_stderr": both}
+        self.assertIsNone(cases.no_copies(said))
         line = "warning: xbzrle-dev-zerocopy cannot be had: not TCP\n"
         check = cases.copies_said("not TCP")
         self.assertIsNone(check({"src_stderr": line}))
