@@ -25,6 +25,10 @@ MODES = ("plain", "qemu-xbzrle", "xbzrle-dev")
 SOCKET_PATH_MAX = 100
 PAGE = 4096
 ENDED = ("completed", "failed", "cancelled")
+# While a migration is held, each of its passes is to take so long, and the link
+# gets slower until it does, but not slower than this.
+HOLD_PASS_SECONDS = 0.5
+HOLD_LEAST = 64 << 10
 
 
 class Failed(Exception):
@@ -56,6 +60,35 @@ def pages_sent(info):
     # QEMU counts an overflow as a cache hit and again as a normal page.
     deltas = cache.get("pages", 0) - cache.get("overflow", 0)
     return ram.get("duplicate", 0) + ram.get("normal", 0) + deltas
+
+
+class Hold:
+    """The bandwidth at which a migration does not end.
+
+    A guest that gets little of the processor dirties little in a short pass, less
+    in the next, which is shorter for it, and then nothing: it has converged. So
+    the link has to be slow as compared with the guest, not with a number.
+    """
+
+    def __init__(self, bandwidth, now):
+        self.bandwidth, self.since = bandwidth, now
+        self.passes = 0
+
+    def slower(self, passes, now):
+        """Told the number of the pass that is running: the bandwidth to change
+        to, or None."""
+        if passes == self.passes:
+            return None
+        took = (now - self.since) / (passes - self.passes)
+        begun = self.passes > 0
+        self.passes, self.since = passes, now
+        if not begun or took >= HOLD_PASS_SECONDS or \
+                self.bandwidth <= HOLD_LEAST:
+            return None
+        # The next pass has less to send by about the same factor.
+        self.bandwidth = int(max(HOLD_LEAST, self.bandwidth *
+                                 min(took / HOLD_PASS_SECONDS, 0.5)))
+        return self.bandwidth
 
 
 class Migration:
@@ -368,12 +401,21 @@ class Migration:
             downtime_limit=1 if hold else o.downtime,
             max_bandwidth=o.first_bandwidth if hold else o.bandwidth)
 
+    def _hold_on(self, held):
+        slower = held.slower(self._pass(), time.monotonic())
+        if slower:
+            self.source.qmp.command("migrate-set-parameters",
+                                    max_bandwidth=slower)
+
+    def _pass(self):
+        return self.info.get("ram", {}).get("dirty-sync-count", 0)
+
     def _reached(self, moment, started):
         """Whether (n, 'ms' or 'passes') of the migration are over."""
         number, unit = moment
         if unit == "ms":
             return (time.monotonic() - started) * 1000 > number
-        return self.info.get("ram", {}).get("dirty-sync-count", 0) > number
+        return self._pass() > number
 
     def _migrate(self):
         o, r = self.o, self.result
@@ -384,10 +426,13 @@ class Migration:
         if hold or postcopy:
             self._limits(True)
         started = self._begin()
+        held = Hold(o.first_bandwidth, started)
         while True:
             status = self._poll()
             if status in ENDED:
                 break
+            if hold:
+                self._hold_on(held)
             if hold and (self._reached(hold, started) or
                          time.monotonic() - started > o.time_limit / 2):
                 hold = None

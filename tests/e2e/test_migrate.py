@@ -276,6 +276,46 @@ class Options(unittest.TestCase):
                 ["--image", f.name, "--memory", "17M"]).warmup_passes, 2)
 
 
+class Holding(unittest.TestCase):
+    """Fails if a migration that is held converges with a slow guest, or is slowed
+    down for nothing."""
+
+    @staticmethod
+    def passes(rate, number):
+        """Seconds of each pass over 1000 pages of 640 bytes in the stream, of
+        which the guest dirties 'rate' pages a second."""
+        held = migration.Hold(2 << 20, 0)
+        now, dirty, found = 0, 1000, []
+        for n in range(number):
+            held.slower(n + 1, now)
+            found.append(dirty * 640 / held.bandwidth)
+            now += found[-1]
+            dirty = min(1000, rate * found[-1])
+        return held, found
+
+    def test_slow_guest(self):
+        for rate in (200, 500, 1000, 3000):
+            held, found = self.passes(rate, 50)
+            self.assertGreaterEqual(held.bandwidth, migration.HOLD_LEAST)
+            self.assertGreater(found[-1], 0.25, rate)
+            self.assertGreater(min(found), 0.025, rate)
+
+    def test_fast_enough(self):
+        held = migration.Hold(1000, 0)
+        self.assertIsNone(held.slower(1, 0))
+        self.assertIsNone(held.slower(1, 5))
+        self.assertIsNone(held.slower(2, 5))
+        self.assertIsNone(held.slower(3, 5.6))
+
+    def test_pass_not_seen(self):
+        held = migration.Hold(1 << 20, 0)
+        held.slower(1, 0)
+        self.assertEqual(held.slower(4, 1.2), 1 << 19)
+        self.assertEqual(held.slower(5, 1.3), (1 << 19) // 5)
+        self.assertIsNone(migration.Hold(migration.HOLD_LEAST, 0)
+                          .slower(2, 1))
+
+
 class Judgement(unittest.TestCase):
     """Fails if a bad migration can pass for a good one."""
 
@@ -325,16 +365,11 @@ class Judgement(unittest.TestCase):
                                ((95, 0, 0, 1, 0, 0), True),
                                ((95, 0, 0, 0, 1, 0), True),
                                ((95, 0, 0, 0, 0, 1), True)):
-            said = {"bytes": 100, "kernel": "6.1.0-1-amd64",
-                    "src_stderr": line.format(*numbers)}
+            said = {"bytes": 100, "src_stderr": line.format(*numbers)}
             self.assertEqual(bool(cases.no_copies(said)), wrong, numbers)
-        for share, wrong in ((40, False), (19, True)):
-            said = {"bytes": 100, "kernel": "6.1.1-debug",
-                    "src_stderr": line.format(share, 0, 0, 0, 0, 0)}
-            self.assertEqual(bool(cases.no_copies(said)), wrong, share)
         self.assertTrue(cases.no_copies({"bytes": 1, "src_stderr": "x"}))
         both = line.format(9, 0, 0, 0, 0, 5) + line.format(95, 0, 0, 0, 0, 0)
-        said = {"bytes": 100, "kernel": "6.1.0-1-amd64", "src_stderr": both}
+        said = {"bytes": 100, "src_stderr": both}
         self.assertIsNone(cases.no_copies(said))
         line = "warning: xbzrle-dev-zerocopy cannot be had: not TCP\n"
         check = cases.copies_said("not TCP")
