@@ -82,12 +82,13 @@ def run(title, argv, log, measure=last_line, cwd=None, env=None, quiet=False):
     meter = Meter(title, measure)
     with open(log, "ab", buffering=0) as file:
         file.write(f"$ {' '.join(map(str, argv))}\n".encode())
-        # A group of its own, so that an interrupt ends compilers, too.
+        # A group of its own, so that an interrupt ends compilers, too; but not a
+        # session, which the scheduler would take for one more user's.
         try:
             child = subprocess.Popen(
                 [str(arg) for arg in argv], cwd=cwd, env=env,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, start_new_session=True)
+                stderr=subprocess.STDOUT, process_group=0)
         except FileNotFoundError as error:
             raise RigError(f"{error.filename} is not there; "
                            "tests/rig/provision installs what the rig needs") from error
