@@ -133,7 +133,7 @@ static xbz_noinline bool emit_dense(struct xbz_emitter *e, const struct xbz_clos
 		}
 		/* A run's length can be some lines behind its header's place. */
 		d.made -= used;
-		memmove(d.dist, d.dist + used, XBZ_LINE_SIZE);
+		store(d.dist, load(d.dist + used));
 		if (!windows)
 			break;
 		if (!d.lines)

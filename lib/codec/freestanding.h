@@ -79,11 +79,15 @@ static inline unsigned int xbz_weight64(u64 x)
 #define xbz_uninitialized
 #endif
 
+/*
+ * Of a constant size: not memcpy(), which is a call where a kernel is compiled
+ * with -fno-builtin, as User Mode Linux is, and there are three for each run.
+ */
 static __always_inline u64 xbz_load64(const void *p)
 {
 	u64 v;
 
-	memcpy(&v, p, sizeof(v));
+	__builtin_memcpy(&v, p, sizeof(v));
 	return v;
 }
 
@@ -109,26 +113,26 @@ static __always_inline unsigned int xbz_load8_once(const void *p)
 
 static __always_inline void xbz_store64(void *p, u64 v)
 {
-	memcpy(p, &v, sizeof(v));
+	__builtin_memcpy(p, &v, sizeof(v));
 }
 
 static __always_inline u32 xbz_load32(const void *p)
 {
 	u32 v;
 
-	memcpy(&v, p, sizeof(v));
+	__builtin_memcpy(&v, p, sizeof(v));
 	return v;
 }
 
 static __always_inline void xbz_store32(void *p, u32 v)
 {
-	memcpy(p, &v, sizeof(v));
+	__builtin_memcpy(p, &v, sizeof(v));
 }
 
 static __always_inline void xbz_store32_le(void *p, u32 v)
 {
 	v = xbz_cpu_to_le32(v);
-	memcpy(p, &v, sizeof(v));
+	__builtin_memcpy(p, &v, sizeof(v));
 }
 
 static __always_inline void xbz_put_be16(void *p, u16 v)
