@@ -67,6 +67,9 @@ def lock(kind):
 def ccache_environment():
     """Of builds whose compiler is ccache: its directory is here."""
     return dict(os.environ, CCACHE_DIR=str(root() / "ccache"), CCACHE_MAXSIZE="1G",
+                # A sixth less work where nothing is found: what is looked up are the
+                # headers that the compiler names, not preprocessed text.
+                CCACHE_DEPEND="1",
                 # Each build unpacks its sources anew: times say nothing about contents.
                 CCACHE_SLOPPINESS="include_file_ctime,include_file_mtime,time_macros")
 
