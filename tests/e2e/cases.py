@@ -315,6 +315,12 @@ CASES = (
          "--mode", "xbzrle-dev", "--source-args", QUEUES + "1 " + NO_COPIES,
          *HOLD, guest="words",
          checks=DEVICE + (real_kvm, queues(1), copies_said("not TCP"))),
+    case("tls",
+         "what is encrypted is not what the rings held, or nobody is told that "
+         "it is copied",
+         "--mode", "xbzrle-dev", "--channel", "tcp", "--tls",
+         "--source-args", NO_COPIES, guest="calm",
+         checks=DEVICE + (real_kvm, copies_said("TLS"))),
     case("zerocopy-no-memory",
          "a limit on locked memory fails the migration, or nobody is told",
          "--mode", "xbzrle-dev", "--channel", "tcp",

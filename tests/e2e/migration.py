@@ -5,11 +5,12 @@ What lives here: the order of things, from the two starts to the comparison of
 memory, and the result as a dictionary. What does not: the command line
 (migrate), QEMU processes (machine.py), dumps (memory.py).
 
-Capabilities and parameters are set on the source only: the destination is to
-be one that knows nothing of xbzrle.
+Capabilities and parameters are set on the source only, but for those of postcopy
+and TLS: the destination is to be one that knows nothing of xbzrle.
 """
 
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -198,6 +199,18 @@ class Migration:
         args += machine.guest_args(o.image, o.kernel, o.initrd, o.append)
         return args + o.args
 
+    def _tls_args(self, endpoint):
+        """The credentials of one end, if it is to encrypt."""
+        if not self.o.tls:
+            return []
+        keys = os.path.join(self.tmp, "keys.psk")
+        if not os.path.exists(keys):
+            with open(keys, "w", encoding="ascii") as f:
+                f.write(f"xbz:{secrets.token_hex(32)}\n")
+        user = ",username=xbz" if endpoint == "client" else ""
+        return ["-object", f"tls-creds-psk,id=tls0,endpoint={endpoint},"
+                           f"dir={self.tmp}{user}"]
+
     def _new_machine(self, name, binary):
         m = Machine(name, binary, self.tmp)
         self.machines.append(m)
@@ -206,7 +219,8 @@ class Migration:
     def _launch_source(self, accel):
         o = self.o
         self.source = self._new_machine("source", o.source)
-        args = self._machine_args(accel) + o.source_args
+        args = self._machine_args(accel) + self._tls_args("client")
+        args += o.source_args
         if o.mode == "xbzrle-dev":
             args += ["-global", f"migration.xbzrle-dev={o.xbzrle_dev}"]
         self.source.launch(args, o.source_preload)
@@ -234,6 +248,7 @@ class Migration:
         if o.channel == "unix":
             self.uri = "unix:" + self.destination.path("in")
         args = self._machine_args(o.destination_accel or accel)
+        args += self._tls_args("server")
         args += o.destination_args + ["-S", "-incoming", self.uri]
         self.destination.launch(args)
 
@@ -244,6 +259,10 @@ class Migration:
             info = self.destination.qmp.command("query-migrate")
             address = info["socket-address"][0]
             self.uri = f"tcp:{address['host']}:{address['port']}"
+        if o.tls:
+            # From now on it takes nothing that is not encrypted.
+            self.destination.qmp.command("migrate-set-parameters",
+                                         tls_creds="tls0")
         r["dst"] = self._kind(self.destination)
         r["dst_version"] = self._version(self.destination)
         r["dst_package"] = machine.untouched_package(self.destination.binary)
@@ -299,6 +318,8 @@ class Migration:
                       "downtime_limit": o.downtime}
         if o.mode != "plain":
             parameters["xbzrle_cache_size"] = o.cache
+        if o.tls:
+            parameters["tls_creds"] = "tls0"
         qmp.command("migrate-set-parameters", **parameters)
 
     def _poll(self):

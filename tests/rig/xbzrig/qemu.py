@@ -15,7 +15,7 @@ from .common import RigError
 # dependency on libraries that a fresh machine has not got.
 CONFIGURE = [
     "--target-list=x86_64-softmmu", "--without-default-features",
-    "--enable-kvm", "--enable-tcg", "--enable-fdt=system",
+    "--enable-kvm", "--enable-tcg", "--enable-fdt=system", "--enable-gnutls",
     "--disable-debug-info", "--disable-werror", "--prefix=/usr",
     "--firmwarepath=/usr/share/qemu:/usr/share/seabios:/usr/lib/ipxe/qemu"]
 # What our patches add to configure; PKG_CONFIG_PATH says where libxbzrle is.
