@@ -36,7 +36,8 @@ demo: setup-build setup-rig setup-qemu rig-modules lib $(if $(TOP),xbzctl)
 # Linux have one processor: others run beside them, but none that builds the same.
 
 parts := lint unit fuzz+rig interop+kunit device netlink+matrix-short e2e
-# More kernels, whole; those that find most in their time are first.
+# More kernels, whole: one that need not be compiled, then those that find most in
+# their time.
 matrix := 6.12 7.3 debug kcsan
 matrix_parts := kernel-7.3 faults kernel-debug kernel-kcsan kernel-6.12
 
