@@ -160,7 +160,8 @@ class Machine:
             return EXIT_KLOG
         if why == "timeout":
             say(f"timeout: the machine ran for {self.options.timeout:g} s and was "
-                "killed; --timeout sets the limit")
+                "killed; --timeout sets the limit. Its kernel's last words:")
+            self._show_log(log)
             return EXIT_TIMEOUT
         # guest/init has no control stream yet; it tells the kernel log.
         told = re.search(r"xbz-rig: fail: (.*)", log)
@@ -202,6 +203,7 @@ class Machine:
         archive.file("bin/busybox", busybox.read_bytes(), 0o755)
         archive.file("init", (RIG / "guest/init").read_bytes(), 0o755)
         archive.file("xbz/stage2", (RIG / "guest/stage2").read_bytes())
+        archive.file("xbz/hold-vm", (RIG / "guest/hold-vm").read_bytes())
         archive.file("xbz/run", self._command())
         archive.file("xbz/keep", "".join(f"{path}\n" for path in self._kept()))
         self._modules(archive)
@@ -210,6 +212,7 @@ class Machine:
             "END": self.end,
             "XBZ_OUT": str(self.options.out or "/tmp/xbz-out"),
             "SHARE_OUT": "yes" if self.options.out else "",
+            "EMULATED": "",
             **self.config()}
         archive.file("xbz/config", "".join(
             f"{name}={shlex.quote(value)}\n" for name, value in config.items()))
@@ -333,6 +336,9 @@ class Qemu(Machine):
             names.append(self.kvm)
         return names + [text.split()[0] for text in self.options.modprobe]
 
+    def config(self):
+        return {"EMULATED": "" if self.hardware else "yes"}
+
     def inherited(self):
         return [end.fileno() for end in self.theirs.values()]
 
@@ -358,8 +364,9 @@ class Qemu(Machine):
                 "-display", "none", "-no-reboot",
                 "-kernel", self.kernel.image, "-initrd", self.directory / "initramfs",
                 # An oops ends the machine at once, with its report in the log.
-                "-append", "console=ttyS0 oops=panic panic=-1 mitigations=off "
-                           f"no_timer_check {self._tsc()} {self.options.append}",
+                "-append", "console=ttyS0 oops=panic panic=-1 mitigations=off no_timer_check "
+                           f"{'' if self.hardware else 'maxcpus=1'} "
+                           f"{self._tsc()} {self.options.append}",
                 "-serial", f"file:{self.klog}",
                 "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,"
                           "multidevs=remap",
