@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <xbzrle/codec.h>
 #include <xbzrle/xbzrle.h>
@@ -26,11 +27,14 @@
 #define DEFAULT_ROUNDS 11
 /*
  * In User Mode Linux a system call costs tens of microseconds, which is not the
- * module's doing: so batches are larger than the patched QEMU's.
+ * module's doing: so batches are larger than the patched QEMU's, and calls with
+ * nothing to do are timed, too.
  */
 #define RING_BYTES (2 << 20)
 #define BATCH_BYTES (1 << 20)
 #define MAX_CONTENDERS 8
+/* ENCODEs with nothing to do that one sample is of. */
+#define CALLS 100
 
 struct bench {
 	const char *device;
@@ -66,6 +70,7 @@ void die(const char *format, ...)
  * @session: the session
  * @bitmap: the region's
  * @bytes: sent in the last run
+ * @calls: ENCODEs of the last run
  */
 struct device {
 	const struct page_set *set;
@@ -75,6 +80,7 @@ struct device {
 	struct xbz_session *session;
 	uint64_t *bitmap;
 	u64 bytes;
+	u64 calls;
 };
 
 static void open_session(struct device *d)
@@ -107,6 +113,7 @@ static void drain(struct device *d)
 	struct xbz_batch batch;
 
 	d->bytes = 0;
+	d->calls = 0;
 	do {
 		int ret = xbz_session_encode(d->session, 0, BATCH_BYTES, 0, 0, &batch);
 
@@ -115,6 +122,7 @@ static void drain(struct device *d)
 		if (ret || batch.status & XBZRLE_STATUS_FAULT)
 			die("ENCODE: %s", strerror(-ret));
 		d->bytes += batch.bytes;
+		d->calls++;
 	} while (!(batch.status & XBZRLE_STATUS_IDLE));
 }
 
@@ -166,6 +174,19 @@ static void device_run(void *state, size_t first, size_t nr)
 	(void)first;
 	(void)nr;
 	drain(state);
+}
+
+/* Calls in a row that find nothing dirty, by the wall's clock. */
+static u64 time_calls(struct device *d)
+{
+	struct timespec begin, end;
+	unsigned int i;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (i = 0; i < CALLS; i++)
+		drain(d);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	return (end.tv_sec - begin.tv_sec) * 1000000000ULL + end.tv_nsec - begin.tv_nsec;
 }
 
 static void device_add(struct contender *c, struct bench *b, bool first_pass)
@@ -250,11 +271,16 @@ static void run(struct bench *b)
 
 static void print(const struct bench *b)
 {
+	struct device *d = b->contender[1].state;
 	unsigned int i, round;
 
-	printf("{\"workload\": \"%s\", \"pages\": %zu, \"bytes\": %llu, \"contenders\": [\n",
-	       b->workload, b->set.nr,
-	       (unsigned long long)((struct device *)b->contender[1].state)->bytes);
+	printf("{\"workload\": \"%s\", \"pages\": %zu, \"bytes\": %llu, \"calls\": %llu,\n",
+	       b->workload, b->set.nr, (unsigned long long)d->bytes,
+	       (unsigned long long)d->calls);
+	printf(" \"idle_calls\": %d, \"idle_ns\": [", CALLS);
+	for (round = 0; round < b->rounds; round++)
+		printf("%s%llu", round ? ", " : "", (unsigned long long)time_calls(d));
+	printf("],\n \"contenders\": [\n");
 	for (i = 0; i < b->nr; i++) {
 		printf(" {\"kind\": \"%s\", \"name\": \"%s\", \"ns\": [", b->contender[i].kind,
 		       b->contender[i].name);
