@@ -353,6 +353,29 @@ static void test_invariant_3_page_unmapped(void **state)
 	xbzt_close(s);
 }
 
+/*
+ * Breaks if that is so of a page that was sent before, which is read in pieces
+ * while its copy is fetched, or if the copy then is not what was sent.
+ */
+static void test_invariant_3_copy_unmapped(void **state)
+{
+	struct xbzt_session *s = xbzt_open(&(struct xbzt_config){
+		.cache_bytes = CACHE, .ring_bytes = 1 << 20 });
+	struct xbzt_region *r = raw_region(s, 30);
+	struct xbzrle_counters c;
+
+	(void)state;
+	xbzt_pass(s);
+	xbzt_scribble(s, 100);
+	xbzt_dirty_all(r);
+	munmap(xbzt_page(r, 28), 2 * XBZT_PAGE);
+	check_fault(s, r, 28, 2, map_again, xbzt_page(r, 28));
+	xbzt_counters(s, 0, &c);
+	assert_int_equal(c.faults, 4);
+	assert_int_equal(c.cache_hits, 30);
+	xbzt_close(s);
+}
+
 static int memfd;
 
 static void grow_again(void *addr)
@@ -667,6 +690,7 @@ int main(void)
 		cmocka_unit_test(test_invariant_3_budget),
 		cmocka_unit_test(test_invariant_3_page_protected),
 		cmocka_unit_test(test_invariant_3_page_unmapped),
+		cmocka_unit_test(test_invariant_3_copy_unmapped),
 		cmocka_unit_test(test_invariant_3_file_truncated),
 		cmocka_unit_test(test_invariant_3_signal),
 		cmocka_unit_test(test_invariant_3_error),
