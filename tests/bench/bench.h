@@ -156,6 +156,7 @@ enum place { PLACE_DRAM, PLACE_DRAM_WALL, PLACE_L2 };
  */
 u64 time_pass(const struct contender *c, size_t nr, enum place place, size_t group);
 size_t time_l2_group(void);
+u64 time_now(enum place place);
 
 void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 

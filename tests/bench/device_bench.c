@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <xbzrle/codec.h>
 #include <xbzrle/xbzrle.h>
@@ -179,14 +178,12 @@ static void device_run(void *state, size_t first, size_t nr)
 /* Calls in a row that find nothing dirty, by the wall's clock. */
 static u64 time_calls(struct device *d)
 {
-	struct timespec begin, end;
+	u64 begin = time_now(PLACE_DRAM_WALL);
 	unsigned int i;
 
-	clock_gettime(CLOCK_MONOTONIC, &begin);
 	for (i = 0; i < CALLS; i++)
 		drain(d);
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	return (end.tv_sec - begin.tv_sec) * 1000000000ULL + end.tv_nsec - begin.tv_nsec;
+	return time_now(PLACE_DRAM_WALL) - begin;
 }
 
 static void device_add(struct contender *c, struct bench *b, bool first_pass)

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/kvm.h>
@@ -102,10 +101,7 @@ void die(const char *format, ...)
 
 static u64 now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+	return time_now(PLACE_DRAM_WALL);
 }
 
 static void *allocate(size_t n, size_t size)

@@ -23,7 +23,13 @@
 /* For one group; on a machine that is so busy, the last one has to do. */
 #define TRIES 20
 
-static u64 now(enum place place)
+/**
+ * time_now() - the clock of a place
+ * @place: the wall's but for PLACE_DRAM, where it is the thread's own
+ *
+ * Return: nanoseconds.
+ */
+u64 time_now(enum place place)
 {
 	clockid_t id = place == PLACE_DRAM ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
 	struct timespec t;
@@ -80,9 +86,9 @@ static u64 time_group(const struct contender *c, size_t first, size_t nr, enum p
 	c->restore(c->state, first, nr);
 	c->touch(c->state, first, nr, place == PLACE_L2 ? visit_read : visit_flush);
 	_mm_mfence();
-	begin = now(place);
+	begin = time_now(place);
 	c->run(c->state, first, nr);
-	return now(place) - begin;
+	return time_now(place) - begin;
 }
 
 u64 time_pass(const struct contender *c, size_t nr, enum place place, size_t group)

@@ -353,10 +353,7 @@ static void test_invariant_3_page_unmapped(void **state)
 	xbzt_close(s);
 }
 
-/*
- * Breaks if that is so of a page that was sent before, which is read in pieces
- * while its copy is fetched, or if the copy then is not what was sent.
- */
+/* Breaks if the bit of a page that was sent before and is unmapped is dropped. */
 static void test_invariant_3_copy_unmapped(void **state)
 {
 	struct xbzt_session *s = xbzt_open(&(struct xbzt_config){
