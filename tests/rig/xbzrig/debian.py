@@ -213,15 +213,16 @@ def mirror(suite):
     raise RigError("no mirror of Debian's own release is configured in /etc/apt")
 
 
-def backports():
-    """The file of an apt configuration that knows what is backported to the
-    next release, and nothing else; its lists are fetched if there are none or
-    if they are a week old."""
-    apt = _config(f"apt-{NEXT}-backports", [], [mirror(f"{NEXT}-backports")],
+def backports(release=NEXT):
+    """The file of an apt configuration that knows what is backported to a
+    release, and nothing else; its lists are fetched if there are none or if they
+    are a week old."""
+    suite = f"{release}-backports"
+    apt = _config(f"apt-{suite}", [], [mirror(suite)],
                   'Dir::State::status "/dev/null";')
     lists = list((apt.parent / "lists").glob("*_Packages*"))
     if not lists or time.time() - apt.parent.joinpath("lists").stat().st_mtime > 7 * 86400:
-        progress.run(f"fetching the package list of {NEXT}-backports",
+        progress.run(f"fetching the package list of {suite}",
                      ["apt-get", "-q", "update"], apt.parent / "log",
                      env=_environment(apt), quiet=True)
     return apt

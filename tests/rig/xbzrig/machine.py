@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 
-from . import compiled, cpio, klog, kmod
+from . import compiled, cpio, emulator, klog, kmod
 from .common import (CHECKOUT, EXIT_KLOG, EXIT_RIG, EXIT_TIMEOUT, RIG, RigError, say)
 
 # Until "ready": QEMU's emulation on a busy machine takes 10 s, a debug kernel more.
@@ -357,7 +357,8 @@ class Qemu(Machine):
     def argv(self):
         accel = (["-accel", "kvm", "-cpu", "host"] if self.hardware else
                  ["-accel", "tcg,thread=multi", "-cpu", "max"])
-        argv = ["qemu-system-x86_64", "-name", "xbz-rig", "-no-user-config", "-nodefaults",
+        qemu = [emulator.BINARY] if self.hardware else emulator.command()
+        argv = [*qemu, "-name", "xbz-rig", "-no-user-config", "-nodefaults",
                 "-machine", "pc", *accel,
                 # Of each socket SeaBIOS's table for kernels without ACPI has one.
                 "-smp", f"{self.options.smp},sockets={self.options.smp}", "-m", self.options.mem,

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The QEMU that emulates machines: that of this release's backports, if there is
+one, unpacked in the cache and never installed.
+
+Debian 12's 7.2 translates code while another processor may write it, and goes on
+with the old code: a processor met the breakpoint of a jump label that was just
+turned, and looped in its handler for ever. QEMU 8.1 locks the page first (its commit
+deba78709ae8, "accel/tcg: Always lock pages before translation").
+
+The QEMUs that migrate, stock and patched, are other ones and not from here.
+"""
+
+import re
+import time
+
+from . import cache, debian, progress
+from .common import RigError, say
+
+BINARY = "qemu-system-x86_64"
+PACKAGES = ("qemu-system-x86", "qemu-system-common", "qemu-system-data")
+# Firmware is the installed one's.
+FIRMWARE = "/usr/share/seabios"
+# The first that has the commit above.
+FIXED = [8, 1]
+# Where there was none to be had, nobody asks again for so long.
+ASK_AGAIN_SECONDS = 86400
+
+
+def command():
+    """The begin of a command line that emulates a machine."""
+    version = debian.installed("qemu-system-x86").get("qemu-system-x86", "")
+    if upstream(version) >= FIXED:
+        return [BINARY]
+    root = newest(cache.root() / "emulator") or _fetched()
+    if not root:
+        return [BINARY]
+    return [str(root / "root/usr/bin" / BINARY),
+            "-L", str(root / "root/usr/share/qemu"), "-L", FIRMWARE]
+
+
+def upstream(version):
+    """[major, minor] of a Debian version of QEMU, [] if it is none."""
+    match = re.match(r"(?:\d+:)?(\d+)\.(\d+)", version)
+    return [int(number) for number in match.groups()] if match else []
+
+
+def newest(directory):
+    """Of unpacked QEMUs, each called after its version, the newest; None if there
+    is none."""
+    return max((path for path in directory.glob("*") if path.is_dir()),
+               key=lambda path: debian.version_key(path.name), default=None)
+
+
+def _fetched():
+    """Where it is now, fetched; None if there is none."""
+    asked = cache.root() / "emulator-asked"
+    if asked.exists() and time.time() - asked.stat().st_mtime < ASK_AGAIN_SECONDS:
+        return None
+    try:
+        return _fetch()
+    except RigError as error:
+        asked.touch()
+        say("machines are emulated by the installed QEMU, which is older than 8.1 and "
+            f"now and then loses one, for no newer one can be had: {error}")
+        return None
+
+
+def _fetch():
+    release, _ = debian.release_sources()
+    apt = debian.backports(release)
+    version = debian.candidate(PACKAGES[0], apt)
+    if upstream(version or "") < FIXED:
+        raise RigError(f"{release}-backports has {version or 'none'}")
+
+    def make(work):
+        for package in PACKAGES:
+            deb = debian.download(package, version, work, work / "log", apt)
+            debian.unpack(deb, work / "root", work / "log")
+            deb.unlink()
+        # It lives on the libraries that the installed one brought.
+        progress.run("trying it", [work / "root/usr/bin" / BINARY, "--version"],
+                     work / "log")
+
+    return cache.obtain("emulator", version.replace(":", "."), make)
