@@ -19,7 +19,6 @@ import tempfile
 import threading
 import time
 import unittest
-from unittest import mock
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "guests")]
@@ -45,7 +44,6 @@ def load(name, folder=HERE):
 
 migrate = load("migrate")
 demo = load("demo")
-run = load("run")
 
 
 class Comparison(unittest.TestCase):
@@ -378,23 +376,6 @@ class Judgement(unittest.TestCase):
         self.assertIsNone(check({"src_stderr": line}))
         for text in ("", line + line, line.replace("TCP", "UNIX")):
             self.assertTrue(check({"src_stderr": text}), text)
-
-    def test_run_again(self):
-        lost = ("failed: the guest was not ready after 180.0 s; on its serial "
-                "port: b''; raise --boot-timeout; registers: \nEIP=c063ac50")
-        begun = lost.replace("b''", "b'pass 00000001'")
-        case = cases.CASES[0]
-        for tries, number in (([[]], 1), ([["it differs"]], 1), ([[begun]], 1),
-                              ([[lost], []], 2), ([[lost], ["it differs"]], 2),
-                              ([[lost], [lost], []], 2),
-                              ([[run.START_RACE], [lost], []], 3)):
-            with mock.patch.object(run, "try_case",
-                                   side_effect=tries) as tried, \
-                    contextlib.redirect_stderr(io.StringIO()) as said:
-                wrong = run.run_case(None, case)
-            self.assertEqual(tried.call_count, number, tries)
-            self.assertEqual(wrong, tries[number - 1])
-            self.assertEqual(said.getvalue().count("again"), number - 1)
 
     def test_demo(self):
         runs = [{**self.good, "name": name} for name, _ in demo.RUNS]
