@@ -37,7 +37,7 @@ demo: setup-build setup-rig setup-qemu rig-modules lib $(if $(TOP),xbzctl)
 
 parts := lint fuzz unit+rig interop+kunit device netlink+matrix-short e2e
 # More kernels, whole. While debug's long tests and those of 6.12 leave processors
-# idle, kcsan can be compiled. Nothing is tested beside guests that migrate for long.
+# idle, kcsan can be compiled. Where guests migrate, no long tests are beside.
 matrix := 6.12 7.3 debug kcsan
 matrix_parts := kernel-7.3 kernel-debug kernel-6.12 faults+kernel-kcsan
 
