@@ -356,20 +356,24 @@ class Judgement(unittest.TestCase):
         self.assertTrue(cases.refused({"error": None}))
 
     def test_copies(self):
-        line = ("zerocopy-log: sends=9 bytes={} other=1 copied={} pieces={}"
-                " elsewhere={} changed={} unfinished={}\n")
-        for numbers, wrong in (((95, 0, 0, 0, 0, 0), False),
-                               ((40, 0, 0, 0, 0, 0), True),
-                               ((95, 1, 0, 0, 0, 0), True),
-                               ((95, 0, 1, 0, 0, 0), True),
-                               ((95, 0, 0, 1, 0, 0), True),
-                               ((95, 0, 0, 0, 1, 0), True),
-                               ((95, 0, 0, 0, 0, 1), True)):
-            said = {"bytes": 100, "src_stderr": line.format(*numbers)}
+        line = ("zerocopy-log: sends=9 bytes={} small={} other={} copied={}"
+                " pieces={} elsewhere={} changed={} unfinished={}\n")
+        most = 10 << 20
+        for numbers, wrong in (((most, 9, 1, 0, 0, 0, 0, 0), False),
+                               ((most, most, 1, 0, 0, 0, 0, 0), False),
+                               ((most, 9, most // 3, 0, 0, 0, 0, 0), True),
+                               ((4 << 20, most, 1, 0, 0, 0, 0, 0), True),
+                               ((most, 9, 1, 1, 0, 0, 0, 0), True),
+                               ((most, 9, 1, 0, 1, 0, 0, 0), True),
+                               ((most, 9, 1, 0, 0, 1, 0, 0), True),
+                               ((most, 9, 1, 0, 0, 0, 1, 0), True),
+                               ((most, 9, 1, 0, 0, 0, 0, 1), True)):
+            said = {"bytes": sum(numbers[:3]), "src_stderr": line.format(*numbers)}
             self.assertEqual(bool(cases.no_copies(said)), wrong, numbers)
         self.assertTrue(cases.no_copies({"bytes": 1, "src_stderr": "x"}))
-        both = line.format(9, 0, 0, 0, 0, 5) + line.format(95, 0, 0, 0, 0, 0)
-        said = {"bytes": 100, "src_stderr": both}
+        both = (line.format(9, 0, 0, 0, 0, 0, 0, 5) +
+                line.format(most, 9, 1, 0, 0, 0, 0, 0))
+        said = {"bytes": most, "src_stderr": both}
         self.assertIsNone(cases.no_copies(said))
         line = "warning: xbzrle-dev-zerocopy cannot be had: not TCP\n"
         check = cases.copies_said("not TCP")
