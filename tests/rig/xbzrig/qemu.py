@@ -12,9 +12,12 @@ from . import cache, debian, progress
 from .common import RigError
 
 # What a migration needs, and nothing else: a third of the objects, and no
-# dependency on libraries that a fresh machine has not got.
+# dependency on libraries that a fresh machine has not got. Of devices, those that
+# a PC cannot be without, and a display, whose memory migrates.
+DEVICES = "include ../i386-softmmu/default.mak\nCONFIG_VGA_PCI=y\n"
 CONFIGURE = [
     "--target-list=x86_64-softmmu", "--without-default-features",
+    "--without-default-devices", "--with-devices-x86_64=rig",
     "--enable-kvm", "--enable-tcg", "--enable-fdt=system", "--enable-gnutls",
     "--disable-debug-info", "--disable-werror", "--prefix=/usr",
     "--firmwarepath=/usr/share/qemu:/usr/share/seabios:/usr/lib/ipxe/qemu"]
@@ -94,6 +97,7 @@ def _build(work, source, patches, configure):
         progress.run(f"applying {patch.name}",
                      ["patch", "-d", tree, "-p1", "--fuzz=0", "--batch",
                       "--no-backup-if-mismatch", "-i", patch], log)
+    (tree / "configs/devices/x86_64-softmmu/rig.mak").write_text(DEVICES)
     env = cache.ccache_environment()
     build_dir.mkdir()
     progress.run("configuring QEMU",
