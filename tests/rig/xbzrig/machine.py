@@ -346,13 +346,19 @@ class Qemu(Machine):
         for end in self.theirs.values():
             end.close()
 
-    def _tsc(self):
-        """Without ACPI the PIT is all that there is to measure the TSC by, which fails
-        when the emulation is disturbed; KVM then tries to enter a guest for ever."""
+    def _emulated(self):
+        """What a kernel is told of an emulated processor."""
         mhz = re.search(r"^cpu MHz\s*: (\d+)", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
-        if self.hardware or self.kernel.name not in compiled.RECIPES or not mhz:
-            return ""
-        return f"tsc_early_khz={mhz[1]}000"
+        words = ["maxcpus=1"]
+        if mhz:
+            # For the second processor it would be measured, against a clock that
+            # emulation disturbs: up to three seconds. Delays go by the TSC.
+            words.append(f"lpj={int(mhz[1]) * 4000}")
+        # Without ACPI the PIT is all that there is to measure the TSC by, which fails
+        # when the emulation is disturbed; KVM then tries to enter a guest for ever.
+        if mhz and self.kernel.name in compiled.RECIPES:
+            words.append(f"tsc_early_khz={mhz[1]}000")
+        return " ".join(words)
 
     def argv(self):
         accel = (["-accel", "kvm", "-cpu", "host"] if self.hardware else
@@ -366,8 +372,8 @@ class Qemu(Machine):
                 "-kernel", self.kernel.image, "-initrd", self.directory / "initramfs",
                 # An oops ends the machine at once, with its report in the log.
                 "-append", "console=ttyS0 oops=panic panic=-1 mitigations=off no_timer_check "
-                           f"{'' if self.hardware else 'maxcpus=1'} "
-                           f"{self._tsc()} {self.options.append}",
+                           f"{'' if self.hardware else self._emulated()} "
+                           f"{self.options.append}",
                 "-serial", f"file:{self.klog}",
                 "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,"
                           "multidevs=remap",
