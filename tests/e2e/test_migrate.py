@@ -360,9 +360,10 @@ class Judgement(unittest.TestCase):
                 " pieces={} elsewhere={} changed={} unfinished={}\n")
         most = 10 << 20
         for numbers, wrong in (((most, 9, 1, 0, 0, 0, 0, 0), False),
-                               ((most, most, 1, 0, 0, 0, 0, 0), False),
+                               ((most, most // 2, 1, 0, 0, 0, 0, 0), False),
+                               ((most, 2 * most, 1, 0, 0, 0, 0, 0), True),
                                ((most, 9, most // 3, 0, 0, 0, 0, 0), True),
-                               ((4 << 20, most, 1, 0, 0, 0, 0, 0), True),
+                               ((4 << 20, 9, 1, 0, 0, 0, 0, 0), True),
                                ((most, 9, 1, 1, 0, 0, 0, 0), True),
                                ((most, 9, 1, 0, 1, 0, 0, 0), True),
                                ((most, 9, 1, 0, 0, 1, 0, 0), True),

@@ -352,7 +352,8 @@ class Qemu(Machine):
         words = ["maxcpus=1"]
         if mhz:
             # For the second processor it would be measured, against a clock that
-            # emulation disturbs: up to three seconds. Delays go by the TSC.
+            # emulation disturbs: up to three seconds. Delays are counted in cycles
+            # of the TSC, so a jiffy has so many: 250 of them are a second.
             words.append(f"lpj={int(mhz[1]) * 4000}")
         # Without ACPI the PIT is all that there is to measure the TSC by, which fails
         # when the emulation is disturbed; KVM then tries to enter a guest for ever.
