@@ -87,8 +87,6 @@ help:
 	@echo 'make check-rig    only those of the rig that boots kernels'
 	@echo 'make check-fuzz   only the fuzzers, a minute each'
 	@echo 'make check-interop  only the codec against that of QEMU'
-	@echo 'make check-all    check, and as much of check-matrix as begins within BEGIN_WITHIN='
-	@echo '                  minutes'
 	@echo 'make check-matrix all of that on 6.12 and 7.3 and in kernels with checkers'
 	@echo 'make check-matrix-short  what make check has of that'
 	@echo 'make check-kernel-NAME  only on one of them: 6.12, 7.3, debug, kcsan'

@@ -36,31 +36,13 @@ demo: setup-build setup-rig setup-qemu rig-modules lib $(if $(TOP),xbzctl)
 # Linux have one processor: others run beside them, but none that builds the same.
 
 parts := lint fuzz unit+rig interop+kunit device netlink+matrix-short e2e
-# More kernels, whole. While debug's long tests and those of 6.12 leave processors
-# idle, kcsan can be compiled. Where guests migrate, no long tests are beside.
+# More kernels, whole.
 matrix := 6.12 7.3 debug kcsan
 matrix_parts := kernel-7.3 kernel-debug kernel-6.12 faults+kernel-kcsan
 
-.PHONY: check check-all $(patsubst %,check-%,$(subst +, ,$(parts)))
+.PHONY: check $(patsubst %,check-%,$(subst +, ,$(parts)))
 check:
 	@tests/check $(parts)
-
-# And the other kernels, as far as there is time for, which BEGIN_WITHIN says. The
-# newest is whole at once, in the place of its short form. Two have to be compiled,
-# which takes half as long as all tests do.
-check-all: setup-all
-	@tests/check $(if $(BEGIN_WITHIN),--begin-within $(BEGIN_WITHIN)) \
-		--ahead kernels $(parts:%+matrix-short=%+kernel-7.3) \
-		$(filter-out kernel-7.3,$(matrix_parts))
-
-.PHONY: setup-all kernels
-setup-all:
-	@$(rig)/provision build rig uml debug tree qemu unit lint netlink
-
-kernels: setup-debug
-	@for name in debug kcsan; do \
-		$(rig)/kernel --print release $$name || exit; \
-	done
 
 .PHONY: lint
 lint: check-lint
