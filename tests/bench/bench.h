@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the bench's files have in common: the set of pages, the contenders, the
  * sink of a stream. QEMU's side is behind qemu/side.h, so that none of QEMU's

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The rows of codec.json as an SVG: a panel for each place, a group of bars for
 each workload, QEMU's fastest path beside the variants of ours, with whiskers at
 the quartiles, and memcpy and the limit as marks across the group where they are

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Times our encoder's path, QEMU's, and the decoders of both, over one set of
  * pages in one place, and prints all samples as JSON. All contenders run in

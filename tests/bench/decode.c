@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Decoders of both sides on payloads of both sides. Pages that one of them does
  * not send as a delta are left out, so that all decode the same pages.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Times the module: pages of this process through /dev/xbzrle, against the bare
  * codec and QEMU's save path on the same pages, in turn in each round. Runs on

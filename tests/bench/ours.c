@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Our side: what ENCODE does with a page that is in the cache, but for the log,
  * the bitmap and the kernel: look the page up, make its record in a ring,

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Sets of pages: the synthetic workloads, and pairs from a file. Nothing here
  * is timed, and nothing depends on a clock or on chance: a workload is the same

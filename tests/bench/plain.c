@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What memory allows: a copy of the pages, and the least that any encoder has
  * to do, to read the old and the new page and compare all of them.

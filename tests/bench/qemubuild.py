@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """QEMU's side of the bench, compiled from Debian's QEMU source packages.
 
 What lives here: which versions, which of their files, and how these are

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """From samples to rows, and from rows to tables.
 
 What lives here: medians, quartiles, and what a row has. GB/s are 10^9 bytes of

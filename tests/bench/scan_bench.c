@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Times what a large and mostly clean region costs: finding a few dirty pages in
  * it, and fetching a log of as many bits. Runs on any machine with the module

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Real pages: what a guest's memory held, and what it held two seconds later.
 
 What lives here: booting a Debian guest in the rig that runs one of guests/,

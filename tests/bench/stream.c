@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Takes the streams of both sides apart, which have one format, and sees that
  * they turn the old pages into the new ones. Not timed. Whoever sent something

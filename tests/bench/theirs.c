@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* QEMU's side as a contender; what it does is in qemu/side.c. */
 #include "bench.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * One pass of a contender over its pages, and where these are when the clock
  * starts: flushed from all caches, or just read.

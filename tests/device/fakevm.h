@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The test's side of tests/fakevm: a VM with a dirty log and no guest. The
  * guest's writes are the test's: it writes to the memory and says so.

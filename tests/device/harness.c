@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Sessions and regions of the tests: see harness.h. Passes are in pass.c, the
  * start and the end of a program in program.c.

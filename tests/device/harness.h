@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the device tests stand on: sessions, regions with the source's and the
  * destination's memory, passes. It speaks to /dev/xbzrle by the ABI's header

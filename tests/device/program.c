@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The start and the end of a test program: the seed, and what the kernel has
  * logged meanwhile. See harness.h.

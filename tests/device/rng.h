@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Random numbers that can be had again: xorshift64*, seeded by XBZ_SEED. What
  * is done with them is elsewhere.

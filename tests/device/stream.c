@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The destination's reader: see stream.h. Whatever a stock QEMU would choke on,
  * and whatever this project promises beyond that, is an error here:

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The destination: reads batches of QEMU's RAM stream into memory, stricter
  * than QEMU does. Written from the format's description and not from the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory runs out: of each call that allocates, its first allocation fails, then
  * its second, and so on, by the kernel's fault injection. Whichever it is, the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * How every ioctl takes its argument: sizes, flags, reserved words, pointers.
  * Each misuse is tried on each ioctl with an argument that is valid otherwise,

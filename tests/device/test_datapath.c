@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The data path without KVM: bits set by hand, batches decoded into a copy of
  * the memory. Errors and the ten invariants have programs of their own.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The errors that uapi/linux/xbzrle.h lists for each ioctl, each provoked, and
  * that the session works afterwards. How arguments are taken is

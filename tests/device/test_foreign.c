@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Other processes: a session belongs to the address space that bound it, a VM
  * to the one that made it.

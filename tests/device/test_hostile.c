@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Invariant 8: what the other side can write to is hostile. Consumer positions,
  * bitmaps, scratch memory, and what must not be writable at all.

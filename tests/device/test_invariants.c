@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The invariants of Documentation/design.rst that need no VM, a test or more
  * for each, named after it. Those about KVM's log are in test_invariants_log.c,

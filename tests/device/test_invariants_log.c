@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The invariants of Documentation/design.rst that are about KVM's dirty log, a
  * test or more for each, named after it. The VM is tests/fakevm's. How logs and

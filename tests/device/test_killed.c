@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A process that is killed while it calls the session, whatever it calls: with
  * a second thread that encodes, so that it is killed waiting for a lock, too.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The real KVM: a guest of five instructions writes to its memory while it is
  * encoded. And whether tests/fakevm says what KVM says, since most tests of the

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * KVM's dirty log in all the ways in which slots can lie in regions, and with
  * slots that change under the session. The VM is tests/fakevm's.

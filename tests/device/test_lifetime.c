@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Beginning and end: of sessions side by side, of processes in the middle of a
  * call, of the module.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Other threads of the process that take away, at any moment, what a call is
  * just working on: the guest's memory, KVM's slots, the VM's file. The calls say

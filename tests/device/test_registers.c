@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The caller's vector registers are the caller's. The module's codec works in
  * them, and nothing stops kernel code that does so outside of a section of

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Invariant 9: secrets die with the session. What the process can still see of
  * a dead session it looks at; for the rest xbz_fakevm looks through all memory

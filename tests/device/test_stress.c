@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Everything at once: several threads that encode, several that consume and one
  * that is the guest, for each of two sessions; signals that hit all of them,

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The module goes right after its last file is closed. `run` calls this last, as
  * there is no /dev/xbzrle afterwards.

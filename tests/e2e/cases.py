@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The end-to-end cases: what is migrated how, and what must come of it.
 
 What lives here: the table and its checks. What does not: running them, see

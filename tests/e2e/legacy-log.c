@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Hides KVM's manual dirty log protection from the program it is preloaded
  * into, so that QEMU works with the older log that GET_DIRTY_LOG itself

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """One QEMU process: its start, its serial port, its files and its end.
 
 What lives here: everything about a QEMU that does not depend on whether it

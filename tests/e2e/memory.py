@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Comparison of the whole memory of two stopped guests.
 
 What lives here: which ranges are memory, reading them, comparing them. What

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """One live migration between two QEMUs on this machine, measured.
 
 What lives here: the order of things, from the two starts to the comparison of

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Makes MSG_ZEROCOPY fail in the program it is preloaded into as if no more
  * memory could be locked, after a few sends. The rig's programs are root's,

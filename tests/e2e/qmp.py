@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """A small client of QEMU's machine protocol (QMP) over a UNIX socket.
 
 What lives here: connecting, commands, events, errors. What does not: anything

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Running a program of this folder inside tests/rig/vm.
 
 What lives here: starting the rig, ending it with us, the options that are

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Tests of what the end-to-end tests stand on.
 
 What lives here: the comparison of memory, the parsers, the QMP client, the

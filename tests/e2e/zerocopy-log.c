@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Watches what the program it is preloaded into sends with MSG_ZEROCOPY: that
  * it is memory of a ring, in one piece, and that nobody has written there before

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The dirty log: KVM_GET_DIRTY_LOG and KVM_CLEAR_DIRTY_LOG after
  * kvm_get_dirty_log_protect() and kvm_clear_dirty_log_protect() in

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Looks through all memory, free pages too, for a secret: so that a test can
  * tell whether pages were wiped before they were given back. Only the test that

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A VM's file: KVM's ioctls, as far as they are imitated, and the test's. The
  * dirty log's own rules are in log.c.

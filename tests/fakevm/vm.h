@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 #ifndef _XBZ_FAKEVM_VM_H
 #define _XBZ_FAKEVM_VM_H
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Faults on purpose, one of each class that the kernels with checkers are there to
  * catch: if the rig lets one of these pass, it would let ours pass. A word

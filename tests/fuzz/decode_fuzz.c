@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Any bytes into the decoder. Fails if it touches a byte outside its two
  * buffers, if it takes or refuses anything else than the plain model of the

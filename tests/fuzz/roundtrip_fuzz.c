@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Any pair of pages through encoder and decoder, by each variant that this
  * processor runs. Fails if a buffer is touched outside, if a delta does not give

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The load generator as a bare boot sector: dirties a footprint of guest
  * memory for ever and counts its passes on the first serial port.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The parameter block of the load generator's boot sector.
 
 What lives here: offsets, meanings and limits of the words in dirty.S's

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * KUnit suite of the codec: the vectors of the unit tests, and random pages,
  * with the very objects that the module is made of. What needs traps, threads

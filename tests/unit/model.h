@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the codec is measured against: slow and plain models made from the
  * format's description, a guarded buffer, and a random generator. Nothing but

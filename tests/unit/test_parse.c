@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The length of the parse, exhaustively where pages are small enough, and the
  * model that all other tests trust, against plain enumeration.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The codec against QEMU's own decoder, which is what reads our payloads at the
  * destination: compiled from Debian's source package into a shared object that

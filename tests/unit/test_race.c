@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A page that is written while it is encoded. The one property under test is
  * that a page is read once: the copy that the encoder keeps and the page that

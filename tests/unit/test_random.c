@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The codec on random and structured pages: round trip, the copy it leaves,
  * output to the byte with traps around every buffer, and the parse's length

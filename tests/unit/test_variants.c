@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The encoder's variants against each other, on ten million pages: the same
  * result, the same bytes, the same copy, and with traps around every buffer not

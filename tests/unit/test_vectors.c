@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The hand-written vectors of vectors.h, and literal bytes for the wire format.
  * Random pages are in test_random.c.

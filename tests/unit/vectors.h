@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The codec's hand-written vectors and the checks that go with them, for the
  * unit tests and for the KUnit suite alike: no libc, no allocation, no test

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * QEMU's xbzrle.c, included, so that the encoders that are static in it can be
  * reached. A file of its own, so that no call of them can be inlined that is

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The encoders of one version of QEMU, those that are static in its xbzrle.c,
  * too. QEMU's headers come first.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * QEMU's save path of a page that is in its cache, made of calls of QEMU's own
  * functions, in the order of save_xbzrle_page() in its migration/ram.c: look

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * QEMU's side of the bench: one shared object for each version of QEMU, which
  * exports one of these. Neither this project's headers nor QEMU's are needed

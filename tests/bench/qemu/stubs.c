@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What QEMU's files call in cases that do not come up here: errors, and giving
  * back memory that was sent.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """What is in a bzImage. The format: the kernel's Documentation/x86/boot.rst."""
 
 import lzma

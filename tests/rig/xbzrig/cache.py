@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Artifacts kept outside the checkout, keyed by what went into them.
 
     CACHE/<kind>/<label>-<hash>/     a finished artifact, never changed again

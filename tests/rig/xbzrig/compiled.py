@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernels that Debian has not got, compiled from linux-source-6.1: User Mode
 Linux, and those with checkers, for the rig's QEMU.
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The initramfs of one boot, written as a newc cpio archive.
 
 It is put together anew for every boot: uncompressed, a few megabytes, done

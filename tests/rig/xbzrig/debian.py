@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Packages and source packages, by the machine's own apt configuration.
 
 Nothing here installs anything (tests/rig/provision does that) and nothing

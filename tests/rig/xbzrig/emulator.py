@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The QEMU that emulates machines: that of this release's backports, if there is
 one, unpacked in the cache and never installed.
 

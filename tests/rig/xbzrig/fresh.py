@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """A fresh tree of this machine's Debian, with a kernel that can be booted.
 
 Made with mmdebstrap from the sources that apt has here. It has what DKMS and the

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernels that can be booted, by the name a user gives.
 
 "6.1", "6.12": Debian's kernel of that series. If its headers are installed,

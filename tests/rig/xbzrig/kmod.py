@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel's own modules: found, uncompressed, in the order to load them.
 
 Read from the files themselves: nothing of the image package is installed, so

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """One boot: a machine in QEMU or User Mode Linux that runs one command.
 
 The machine has three streams to us: the command's stdout and stderr, kept

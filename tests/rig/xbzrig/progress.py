@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Long commands: the output goes to a log, a sign of life to stderr.
 
 On a terminal one line is overwritten; elsewhere (CI) a line comes every ten

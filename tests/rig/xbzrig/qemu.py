@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """Debian's QEMU, built from its source package with our patches.
 
 Only the binary is kept. Its firmware is that of the installed package, which

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 """The next Debian's compiler and libc, for kernels whose headers want them.
 
 A tree made with mmdebstrap, of which /usr alone is kept. tests/rig/in-tree runs

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Instead of what QEMU's configure writes: a Linux host. */
 #define CONFIG_LINUX 1
 #define CONFIG_POSIX 1

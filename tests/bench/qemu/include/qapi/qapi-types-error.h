@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Instead of what QEMU's build makes: names that a header mentions. */
 enum {
 	QAPI_ERROR_CLASS_GENERICERROR,
