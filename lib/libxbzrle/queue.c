@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-static int map_queue(struct xbz_session *s, struct xbz_queue *q,
+static int map_queue(struct xbzrle_session *s, struct xbzrle_queue *q,
 		     uint64_t offset)
 {
 	void *map;
@@ -30,8 +30,8 @@ static int map_queue(struct xbz_session *s, struct xbz_queue *q,
 	return 0;
 }
 
-/* What is mapped when it fails is left to xbz_queues_unmap(). */
-int xbz_queues_map(struct xbz_session *s, const struct xbzrle_setup *setup)
+/* What is mapped when it fails is left to xbzrle_queues_unmap(). */
+int xbzrle_queues_map(struct xbzrle_session *s, const struct xbzrle_setup *setup)
 {
 	unsigned int i;
 	int ret;
@@ -53,12 +53,12 @@ int xbz_queues_map(struct xbz_session *s, const struct xbzrle_setup *setup)
 	return 0;
 }
 
-void xbz_queues_unmap(struct xbz_session *s)
+void xbzrle_queues_unmap(struct xbzrle_session *s)
 {
 	unsigned int i;
 
 	for (i = 0; i < s->nr_queues; i++) {
-		struct xbz_queue *q = &s->queues[i];
+		struct xbzrle_queue *q = &s->queues[i];
 
 		if (q->prod)
 			munmap((void *)q->prod, q->prod_bytes);
@@ -69,9 +69,9 @@ void xbz_queues_unmap(struct xbz_session *s)
 	free(s->queues);
 }
 
-int xbz_session_encode(struct xbz_session *s, unsigned int queue,
-		       uint64_t budget, uint32_t max_pages, uint32_t flags,
-		       struct xbz_batch *batch)
+int xbzrle_session_encode(struct xbzrle_session *s, unsigned int queue,
+			  uint64_t budget, uint32_t max_pages, uint32_t flags,
+			  struct xbzrle_batch *batch)
 {
 	struct xbzrle_encode arg = {
 		.size = sizeof(arg),
@@ -80,7 +80,7 @@ int xbz_session_encode(struct xbz_session *s, unsigned int queue,
 		.max_pages = max_pages,
 		.budget = budget,
 	};
-	struct xbz_queue *q;
+	struct xbzrle_queue *q;
 	int ret;
 
 	if (queue >= s->nr_queues)
@@ -89,13 +89,13 @@ int xbz_session_encode(struct xbz_session *s, unsigned int queue,
 	arg.scratch = (uintptr_t)(s->encode_scratch +
 				  (size_t)queue * XBZRLE_SCRATCH_MIN);
 	arg.scratch_bytes = XBZRLE_SCRATCH_MIN;
-	ret = xbz_ioctl(s, XBZRLE_ENCODE, &arg);
+	ret = xbzrle_ioctl(s, XBZRLE_ENCODE, &arg);
 	if (ret)
 		return ret;
 
-	/* Read by xbz_session_release(), which may run in another thread. */
+	/* Read by xbzrle_session_release(), which may run in another thread. */
 	__atomic_store_n(&q->made, arg.pos + arg.bytes, __ATOMIC_RELAXED);
-	*batch = (struct xbz_batch){
+	*batch = (struct xbzrle_batch){
 		.data = q->data + (arg.pos & (s->ring_bytes - 1)),
 		.bytes = arg.bytes,
 		.end = arg.pos + arg.bytes,
@@ -111,9 +111,9 @@ int xbz_session_encode(struct xbz_session *s, unsigned int queue,
 	return 0;
 }
 
-int xbz_session_release(struct xbz_session *s, unsigned int queue, uint64_t end)
+int xbzrle_session_release(struct xbzrle_session *s, unsigned int queue, uint64_t end)
 {
-	struct xbz_queue *q;
+	struct xbzrle_queue *q;
 
 	if (queue >= s->nr_queues)
 		return -ENOENT;

@@ -11,16 +11,16 @@
 #include <sys/mman.h>
 
 /* Adds to the table; the session's lock is held. */
-static int remember_region(struct xbz_session *s, uint32_t region, void *bitmap,
+static int remember_region(struct xbzrle_session *s, uint32_t region, void *bitmap,
 			   size_t bytes)
 {
-	struct xbz_region_map *maps;
+	struct xbzrle_region_map *maps;
 
 	maps = realloc(s->regions, (s->nr_regions + 1) * sizeof(*maps));
 	if (!maps)
 		return -ENOMEM;
 	s->regions = maps;
-	maps[s->nr_regions++] = (struct xbz_region_map){
+	maps[s->nr_regions++] = (struct xbzrle_region_map){
 		.region = region,
 		.bitmap = bitmap,
 		.bytes = bytes,
@@ -28,17 +28,17 @@ static int remember_region(struct xbz_session *s, uint32_t region, void *bitmap,
 	return 0;
 }
 
-static void delete_region(struct xbz_session *s, uint32_t region)
+static void delete_region(struct xbzrle_session *s, uint32_t region)
 {
 	struct xbzrle_region_del del = { .size = sizeof(del),
 					 .region = region };
 
-	xbz_ioctl(s, XBZRLE_REGION_DEL, &del);
+	xbzrle_ioctl(s, XBZRLE_REGION_DEL, &del);
 }
 
-int xbz_session_region_add(struct xbz_session *s, const char *name, void *addr,
-			   uint64_t nr_pages, uint32_t *region,
-			   uint64_t **bitmap)
+int xbzrle_session_region_add(struct xbzrle_session *s, const char *name, void *addr,
+			      uint64_t nr_pages, uint32_t *region,
+			      uint64_t **bitmap)
 {
 	struct xbzrle_region arg = {
 		.size = sizeof(arg),
@@ -53,7 +53,7 @@ int xbz_session_region_add(struct xbz_session *s, const char *name, void *addr,
 	memcpy(arg.name, name, strlen(name));
 
 	pthread_mutex_lock(&s->lock);
-	ret = xbz_ioctl(s, XBZRLE_REGION_SET, &arg);
+	ret = xbzrle_ioctl(s, XBZRLE_REGION_SET, &arg);
 	if (ret)
 		goto out;
 	map = mmap(NULL, arg.bitmap_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -78,7 +78,7 @@ out:
 	return ret;
 }
 
-int xbz_session_region_del(struct xbz_session *s, uint32_t region)
+int xbzrle_session_region_del(struct xbzrle_session *s, uint32_t region)
 {
 	struct xbzrle_region_del del = { .size = sizeof(del),
 					 .region = region };
@@ -86,7 +86,7 @@ int xbz_session_region_del(struct xbz_session *s, uint32_t region)
 	int ret;
 
 	pthread_mutex_lock(&s->lock);
-	ret = xbz_ioctl(s, XBZRLE_REGION_DEL, &del);
+	ret = xbzrle_ioctl(s, XBZRLE_REGION_DEL, &del);
 	if (ret)
 		goto out;
 	for (i = 0; i < s->nr_regions; i++) {
@@ -102,7 +102,7 @@ out:
 }
 
 /* For closing: the module forgets its side by itself. */
-void xbz_regions_unmap(struct xbz_session *s)
+void xbzrle_regions_unmap(struct xbzrle_session *s)
 {
 	size_t i;
 
@@ -112,7 +112,7 @@ void xbz_regions_unmap(struct xbz_session *s)
 }
 
 /* Makes the scratch memory suffice for a slot; the session's lock is held. */
-static int grow_scratch(struct xbz_session *s, uint64_t nr_pages)
+static int grow_scratch(struct xbzrle_session *s, uint64_t nr_pages)
 {
 	uint64_t bytes = XBZRLE_SCRATCH_HEAD + (nr_pages / 64 + 1) * 8;
 	uint64_t *scratch;
@@ -133,8 +133,8 @@ static int grow_scratch(struct xbz_session *s, uint64_t nr_pages)
 	return 0;
 }
 
-int xbz_session_slot_set(struct xbz_session *s, uint32_t slot, uint32_t region,
-			 uint64_t first_page, uint64_t nr_pages)
+int xbzrle_session_slot_set(struct xbzrle_session *s, uint32_t slot, uint32_t region,
+			    uint64_t first_page, uint64_t nr_pages)
 {
 	struct xbzrle_slot arg = {
 		.size = sizeof(arg),
@@ -148,19 +148,19 @@ int xbz_session_slot_set(struct xbz_session *s, uint32_t slot, uint32_t region,
 	pthread_mutex_lock(&s->lock);
 	ret = grow_scratch(s, nr_pages);
 	if (!ret)
-		ret = xbz_ioctl(s, XBZRLE_SLOT_SET, &arg);
+		ret = xbzrle_ioctl(s, XBZRLE_SLOT_SET, &arg);
 	pthread_mutex_unlock(&s->lock);
 	return ret;
 }
 
-int xbz_session_slot_del(struct xbz_session *s, uint32_t slot)
+int xbzrle_session_slot_del(struct xbzrle_session *s, uint32_t slot)
 {
 	struct xbzrle_slot_del arg = { .size = sizeof(arg), .slot = slot };
 
-	return xbz_ioctl(s, XBZRLE_SLOT_DEL, &arg);
+	return xbzrle_ioctl(s, XBZRLE_SLOT_DEL, &arg);
 }
 
-int xbz_session_sync(struct xbz_session *s, struct xbzrle_sync *result)
+int xbzrle_session_sync(struct xbzrle_session *s, struct xbzrle_sync *result)
 {
 	struct xbzrle_sync arg = { .size = sizeof(arg) };
 	int ret;
@@ -171,7 +171,7 @@ int xbz_session_sync(struct xbz_session *s, struct xbzrle_sync *result)
 	if (!ret) {
 		arg.scratch = (uintptr_t)s->scratch;
 		arg.scratch_bytes = s->scratch_bytes;
-		ret = xbz_ioctl(s, XBZRLE_SYNC, &arg);
+		ret = xbzrle_ioctl(s, XBZRLE_SYNC, &arg);
 	}
 	pthread_mutex_unlock(&s->lock);
 	if (!ret && result)
@@ -179,8 +179,8 @@ int xbz_session_sync(struct xbz_session *s, struct xbzrle_sync *result)
 	return ret;
 }
 
-int xbz_session_clear(struct xbz_session *s, uint32_t region,
-		      uint64_t first_page, uint64_t nr_pages)
+int xbzrle_session_clear(struct xbzrle_session *s, uint32_t region,
+			 uint64_t first_page, uint64_t nr_pages)
 {
 	uint64_t scratch[XBZRLE_SCRATCH_MIN / sizeof(uint64_t)];
 	struct xbzrle_clear arg = {
@@ -192,11 +192,11 @@ int xbz_session_clear(struct xbz_session *s, uint32_t region,
 		.scratch_bytes = sizeof(scratch),
 	};
 
-	return xbz_ioctl(s, XBZRLE_CLEAR, &arg);
+	return xbzrle_ioctl(s, XBZRLE_CLEAR, &arg);
 }
 
-int xbz_session_invalidate(struct xbz_session *s, uint32_t region,
-			   uint64_t first_page, uint64_t nr_pages)
+int xbzrle_session_invalidate(struct xbzrle_session *s, uint32_t region,
+			      uint64_t first_page, uint64_t nr_pages)
 {
 	struct xbzrle_invalidate arg = {
 		.size = sizeof(arg),
@@ -205,5 +205,5 @@ int xbz_session_invalidate(struct xbz_session *s, uint32_t region,
 		.nr_pages = nr_pages,
 	};
 
-	return xbz_ioctl(s, XBZRLE_INVALIDATE, &arg);
+	return xbzrle_ioctl(s, XBZRLE_INVALIDATE, &arg);
 }

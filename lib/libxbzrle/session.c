@@ -13,18 +13,18 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-int xbz_ioctl(const struct xbz_session *s, unsigned long request, void *arg)
+int xbzrle_ioctl(const struct xbzrle_session *s, unsigned long request, void *arg)
 {
 	return ioctl(s->fd, request, arg) < 0 ? -errno : 0;
 }
 
 /* Asks a device that may be none, and a module that may be another version. */
-static int check_device(const struct xbz_session *s)
+static int check_device(const struct xbzrle_session *s)
 {
 	struct xbzrle_info info = { .size = sizeof(info) };
 	int ret;
 
-	ret = xbz_ioctl(s, XBZRLE_INFO, &info);
+	ret = xbzrle_ioctl(s, XBZRLE_INFO, &info);
 	if (ret)
 		return ret;
 	if (info.abi_version != XBZRLE_ABI_VERSION ||
@@ -33,9 +33,9 @@ static int check_device(const struct xbz_session *s)
 	return 0;
 }
 
-int xbz_session_open_fd(struct xbz_session **out, int fd)
+int xbzrle_session_open_fd(struct xbzrle_session **out, int fd)
 {
-	struct xbz_session *s;
+	struct xbzrle_session *s;
 	int ret;
 
 	s = calloc(1, sizeof(*s));
@@ -56,38 +56,38 @@ err_free:
 	return ret;
 }
 
-int xbz_session_open(struct xbz_session **out, const char *path)
+int xbzrle_session_open(struct xbzrle_session **out, const char *path)
 {
 	int fd, ret;
 
-	fd = open(path ? path : XBZ_DEFAULT_DEVICE, O_RDWR | O_CLOEXEC);
+	fd = open(path ? path : XBZRLE_DEFAULT_DEVICE, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	ret = xbz_session_open_fd(out, fd);
+	ret = xbzrle_session_open_fd(out, fd);
 	if (ret)
 		close(fd);
 	return ret;
 }
 
-void xbz_session_close(struct xbz_session *s)
+void xbzrle_session_close(struct xbzrle_session *s)
 {
 	if (!s)
 		return;
-	xbz_regions_unmap(s);
-	xbz_queues_unmap(s);
+	xbzrle_regions_unmap(s);
+	xbzrle_queues_unmap(s);
 	close(s->fd);
 	free(s->scratch);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
 
-int xbz_session_info(struct xbz_session *s, struct xbzrle_info *info)
+int xbzrle_session_info(struct xbzrle_session *s, struct xbzrle_info *info)
 {
 	info->flags = 0;
-	return xbz_ioctl(s, XBZRLE_INFO, info);
+	return xbzrle_ioctl(s, XBZRLE_INFO, info);
 }
 
-int xbz_session_setup(struct xbz_session *s, const struct xbz_config *cfg)
+int xbzrle_session_setup(struct xbzrle_session *s, const struct xbzrle_config *cfg)
 {
 	struct xbzrle_setup setup = { .size = sizeof(setup) };
 	int ret;
@@ -103,27 +103,27 @@ int xbz_session_setup(struct xbz_session *s, const struct xbz_config *cfg)
 	if (cfg->name)
 		memccpy(setup.name, cfg->name, 0, sizeof(setup.name) - 1);
 
-	ret = xbz_ioctl(s, XBZRLE_SETUP, &setup);
+	ret = xbzrle_ioctl(s, XBZRLE_SETUP, &setup);
 	if (ret)
 		return ret;
-	return xbz_queues_map(s, &setup);
+	return xbzrle_queues_map(s, &setup);
 }
 
-int xbz_session_cache_resize(struct xbz_session *s, uint64_t cache_bytes)
+int xbzrle_session_cache_resize(struct xbzrle_session *s, uint64_t cache_bytes)
 {
 	struct xbzrle_cache arg = {
 		.size = sizeof(arg),
 		.cache_bytes = cache_bytes,
 	};
 
-	return xbz_ioctl(s, XBZRLE_CACHE, &arg);
+	return xbzrle_ioctl(s, XBZRLE_CACHE, &arg);
 }
 
-int xbz_session_counters(struct xbz_session *s, uint32_t queue,
-			 struct xbzrle_counters *counters)
+int xbzrle_session_counters(struct xbzrle_session *s, uint32_t queue,
+			    struct xbzrle_counters *counters)
 {
 	counters->flags = 0;
 	counters->queue = queue;
 	counters->reserved = 0;
-	return xbz_ioctl(s, XBZRLE_COUNTERS, counters);
+	return xbzrle_ioctl(s, XBZRLE_COUNTERS, counters);
 }

@@ -2,8 +2,8 @@
 /*
  * What the library's own files share about a session; not installed.
  */
-#ifndef XBZ_LIB_SESSION_H
-#define XBZ_LIB_SESSION_H
+#ifndef XBZRLE_LIB_SESSION_H
+#define XBZRLE_LIB_SESSION_H
 
 #include <pthread.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include <xbzrle/xbzrle.h>
 
 /**
- * struct xbz_queue - a ring as it is mapped here
+ * struct xbzrle_queue - a ring as it is mapped here
  * @cons: the consumer's page, writable
  * @prod: the producer's page, followed by the data twice, read-only
  * @prod_bytes: size of that mapping
@@ -23,7 +23,7 @@
  * @made is the encoding thread's, @released is the releasing thread's; that one
  * reads @made.
  */
-struct xbz_queue {
+struct xbzrle_queue {
 	struct xbzrle_ring_cons *cons;
 	const struct xbzrle_ring_prod *prod;
 	size_t prod_bytes;
@@ -33,19 +33,19 @@ struct xbz_queue {
 };
 
 /**
- * struct xbz_region_map - a region's bitmap as it is mapped here
+ * struct xbzrle_region_map - a region's bitmap as it is mapped here
  * @region: the region's number
  * @bitmap: the mapping
  * @bytes: its size
  */
-struct xbz_region_map {
+struct xbzrle_region_map {
 	uint32_t region;
 	void *bitmap;
 	size_t bytes;
 };
 
 /**
- * struct xbz_session - a session
+ * struct xbzrle_session - a session
  * @fd: the open device
  * @nr_queues: its queues, 0 before setup
  * @ring_bytes: size of a queue's data
@@ -58,28 +58,28 @@ struct xbz_region_map {
  * @scratch: memory for SYNC
  * @scratch_bytes: its size; grows with the largest slot and never shrinks
  */
-struct xbz_session {
+struct xbzrle_session {
 	int fd;
 	unsigned int nr_queues;
 	uint64_t ring_bytes;
-	struct xbz_queue *queues;
+	struct xbzrle_queue *queues;
 	unsigned char *encode_scratch;
 
 	pthread_mutex_t lock;
-	struct xbz_region_map *regions;
+	struct xbzrle_region_map *regions;
 	size_t nr_regions;
 	uint64_t *scratch;
 	size_t scratch_bytes;
 };
 
 /* ioctl(2), but with the error as its return value. */
-int xbz_ioctl(const struct xbz_session *s, unsigned long request, void *arg);
+int xbzrle_ioctl(const struct xbzrle_session *s, unsigned long request, void *arg);
 
 /* region.c */
-void xbz_regions_unmap(struct xbz_session *s);
+void xbzrle_regions_unmap(struct xbzrle_session *s);
 
 /* queue.c */
-int xbz_queues_map(struct xbz_session *s, const struct xbzrle_setup *setup);
-void xbz_queues_unmap(struct xbz_session *s);
+int xbzrle_queues_map(struct xbzrle_session *s, const struct xbzrle_setup *setup);
+void xbzrle_queues_unmap(struct xbzrle_session *s);
 
-#endif /* XBZ_LIB_SESSION_H */
+#endif /* XBZRLE_LIB_SESSION_H */

@@ -53,7 +53,7 @@ enum worker_state {
  * @tail: number of the next one to make
  */
 struct worker {
-	struct xbz_workers *w;
+	struct xbzrle_workers *w;
 	unsigned int queue;
 	pthread_t thread;
 	pthread_cond_t wake;
@@ -62,13 +62,13 @@ struct worker {
 	bool again;
 	bool room;
 	int error;
-	struct xbz_batch batch[AHEAD];
+	struct xbzrle_batch batch[AHEAD];
 	unsigned int head;
 	unsigned int tail;
 };
 
 /**
- * struct xbz_workers - the threads of a session
+ * struct xbzrle_workers - the threads of a session
  * @s: the session
  * @ahead: batches that a queue may be ahead by, at most AHEAD
  * @batch_bytes: where to end a batch
@@ -84,8 +84,8 @@ struct worker {
  * @nr: how many workers there are
  * @worker: one for each queue
  */
-struct xbz_workers {
-	struct xbz_session *s;
+struct xbzrle_workers {
+	struct xbzrle_session *s;
 	unsigned int ahead;
 	uint64_t batch_bytes;
 	uint32_t batch_pages;
@@ -101,13 +101,13 @@ struct xbz_workers {
 	struct worker worker[];
 };
 
-static void tell(struct xbz_workers *w)
+static void tell(struct xbzrle_workers *w)
 {
 	if (w->sleepers)
 		pthread_cond_broadcast(&w->changed);
 }
 
-static void wait_for_change(struct xbz_workers *w)
+static void wait_for_change(struct xbzrle_workers *w)
 {
 	w->sleepers++;
 	pthread_cond_wait(&w->changed, &w->lock);
@@ -129,8 +129,8 @@ static bool may_encode(const struct worker *k)
 /* One batch. Called and returns with the lock held, and drops it meanwhile. */
 static void make_batch(struct worker *k)
 {
-	struct xbz_workers *w = k->w;
-	struct xbz_batch *b = &k->batch[k->tail % AHEAD];
+	struct xbzrle_workers *w = k->w;
+	struct xbzrle_batch *b = &k->batch[k->tail % AHEAD];
 	uint64_t batch_bytes = w->batch_bytes;
 	uint32_t flags = w->flags;
 	int ret;
@@ -139,7 +139,7 @@ static void make_batch(struct worker *k)
 	k->again = false;
 	k->room = false;
 	pthread_mutex_unlock(&w->lock);
-	ret = xbz_session_encode(w->s, k->queue, batch_bytes, w->batch_pages, flags, b);
+	ret = xbzrle_session_encode(w->s, k->queue, batch_bytes, w->batch_pages, flags, b);
 	pthread_mutex_lock(&w->lock);
 
 	if (ret) {
@@ -163,7 +163,7 @@ static void make_batch(struct worker *k)
 static void *work(void *arg)
 {
 	struct worker *k = arg;
-	struct xbz_workers *w = k->w;
+	struct xbzrle_workers *w = k->w;
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->stopping) {
@@ -180,7 +180,7 @@ static void *work(void *arg)
 }
 
 /* With no signals: they are the program's, not the library's. */
-static int start_thread(struct worker *k, const struct xbz_workers_config *cfg)
+static int start_thread(struct worker *k, const struct xbzrle_workers_config *cfg)
 {
 	sigset_t all, before;
 	pthread_attr_t attr;
@@ -205,7 +205,7 @@ static int start_thread(struct worker *k, const struct xbz_workers_config *cfg)
 	return -ret;
 }
 
-static bool config_ok(const struct xbz_workers_config *cfg)
+static bool config_ok(const struct xbzrle_workers_config *cfg)
 {
 	uint32_t i;
 
@@ -217,10 +217,10 @@ static bool config_ok(const struct xbz_workers_config *cfg)
 	return true;
 }
 
-int xbz_workers_start(struct xbz_workers **out, struct xbz_session *s,
-		      const struct xbz_workers_config *cfg)
+int xbzrle_workers_start(struct xbzrle_workers **out, struct xbzrle_session *s,
+			 const struct xbzrle_workers_config *cfg)
 {
-	struct xbz_workers *w;
+	struct xbzrle_workers *w;
 	unsigned int i;
 	int ret;
 
@@ -248,7 +248,7 @@ int xbz_workers_start(struct xbz_workers **out, struct xbz_session *s,
 	for (i = 0; w->nr > 1 && i < w->nr; i++) {
 		ret = start_thread(&w->worker[i], cfg);
 		if (ret) {
-			xbz_workers_stop(w);
+			xbzrle_workers_stop(w);
 			return ret;
 		}
 		w->nr_threads++;
@@ -257,7 +257,7 @@ int xbz_workers_start(struct xbz_workers **out, struct xbz_session *s,
 	return 0;
 }
 
-void xbz_workers_stop(struct xbz_workers *w)
+void xbzrle_workers_stop(struct xbzrle_workers *w)
 {
 	unsigned int i;
 
@@ -277,7 +277,7 @@ void xbz_workers_stop(struct xbz_workers *w)
 	free(w);
 }
 
-static bool any_encodes(const struct xbz_workers *w)
+static bool any_encodes(const struct xbzrle_workers *w)
 {
 	unsigned int i;
 
@@ -287,7 +287,7 @@ static bool any_encodes(const struct xbz_workers *w)
 	return false;
 }
 
-void xbz_workers_pause(struct xbz_workers *w)
+void xbzrle_workers_pause(struct xbzrle_workers *w)
 {
 	pthread_mutex_lock(&w->lock);
 	w->paused = true;
@@ -296,7 +296,7 @@ void xbz_workers_pause(struct xbz_workers *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
-void xbz_workers_resume(struct xbz_workers *w, uint32_t flags)
+void xbzrle_workers_resume(struct xbzrle_workers *w, uint32_t flags)
 {
 	unsigned int i;
 
@@ -314,10 +314,10 @@ void xbz_workers_resume(struct xbz_workers *w, uint32_t flags)
 	pthread_mutex_unlock(&w->lock);
 }
 
-uint64_t xbz_workers_pace(struct xbz_workers *w, uint64_t window, uint64_t bytes,
-			  uint64_t ns)
+uint64_t xbzrle_workers_pace(struct xbzrle_workers *w, uint64_t window, uint64_t bytes,
+			     uint64_t ns)
 {
-	const struct xbz_pace p = {
+	const struct xbzrle_pace p = {
 		.ring_bytes = w->s->ring_bytes,
 		.nr_queues = w->nr,
 		.window = window,
@@ -327,15 +327,15 @@ uint64_t xbz_workers_pace(struct xbz_workers *w, uint64_t window, uint64_t bytes
 	uint64_t batch;
 
 	pthread_mutex_lock(&w->lock);
-	batch = xbz_pace_batch(w->batch_bytes, &p);
+	batch = xbzrle_pace_batch(w->batch_bytes, &p);
 	w->batch_bytes = batch;
-	w->ahead = XBZ_PACE_AHEAD;
+	w->ahead = XBZRLE_PACE_AHEAD;
 	pthread_mutex_unlock(&w->lock);
 	return batch;
 }
 
 /* Takes a batch of the next queue that has one, or an error. */
-static int take(struct xbz_workers *w, unsigned int *queue, struct xbz_batch *batch)
+static int take(struct xbzrle_workers *w, unsigned int *queue, struct xbzrle_batch *batch)
 {
 	unsigned int i;
 
@@ -360,7 +360,7 @@ static int take(struct xbz_workers *w, unsigned int *queue, struct xbz_batch *ba
 }
 
 /* Whether a batch can come without the consumer's doing anything. */
-static bool more_to_come(const struct xbz_workers *w)
+static bool more_to_come(const struct xbzrle_workers *w)
 {
 	unsigned int i;
 
@@ -373,7 +373,7 @@ static bool more_to_come(const struct xbz_workers *w)
 	return false;
 }
 
-static bool any_is_full(const struct xbz_workers *w)
+static bool any_is_full(const struct xbzrle_workers *w)
 {
 	unsigned int i;
 
@@ -383,7 +383,7 @@ static bool any_is_full(const struct xbz_workers *w)
 	return false;
 }
 
-int xbz_workers_next(struct xbz_workers *w, unsigned int *queue, struct xbz_batch *batch)
+int xbzrle_workers_next(struct xbzrle_workers *w, unsigned int *queue, struct xbzrle_batch *batch)
 {
 	int ret;
 
@@ -406,12 +406,12 @@ int xbz_workers_next(struct xbz_workers *w, unsigned int *queue, struct xbz_batc
 	return ret;
 }
 
-int xbz_workers_release(struct xbz_workers *w, unsigned int queue, uint64_t end)
+int xbzrle_workers_release(struct xbzrle_workers *w, unsigned int queue, uint64_t end)
 {
 	struct worker *k;
 	int ret;
 
-	ret = xbz_session_release(w->s, queue, end);
+	ret = xbzrle_session_release(w->s, queue, end);
 	if (ret)
 		return ret;
 	k = &w->worker[queue];

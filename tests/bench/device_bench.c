@@ -76,7 +76,7 @@ struct device {
 	u8 *memory;
 	bool first_pass;
 	const char *path;
-	struct xbz_session *session;
+	struct xbzrle_session *session;
 	uint64_t *bitmap;
 	u64 bytes;
 	u64 calls;
@@ -84,7 +84,7 @@ struct device {
 
 static void open_session(struct device *d)
 {
-	struct xbz_config config = {
+	struct xbzrle_config config = {
 		.size = sizeof(config),
 		.nr_queues = 1,
 		.vm_fd = -1,
@@ -95,13 +95,13 @@ static void open_session(struct device *d)
 	u32 region;
 	int ret;
 
-	ret = xbz_session_open(&d->session, d->path);
+	ret = xbzrle_session_open(&d->session, d->path);
 	if (ret)
 		die("%s: %s; load the module xbzrle", d->path, strerror(-ret));
-	ret = xbz_session_setup(d->session, &config);
+	ret = xbzrle_session_setup(d->session, &config);
 	if (!ret)
-		ret = xbz_session_region_add(d->session, "pc.ram", d->memory, d->set->nr,
-					     &region, &d->bitmap);
+		ret = xbzrle_session_region_add(d->session, "pc.ram", d->memory, d->set->nr,
+						&region, &d->bitmap);
 	if (ret)
 		die("%s: no session: %s", d->path, strerror(-ret));
 }
@@ -109,15 +109,15 @@ static void open_session(struct device *d)
 /* All dirty pages, batch by batch, given back at once. */
 static void drain(struct device *d)
 {
-	struct xbz_batch batch;
+	struct xbzrle_batch batch;
 
 	d->bytes = 0;
 	d->calls = 0;
 	do {
-		int ret = xbz_session_encode(d->session, 0, BATCH_BYTES, 0, 0, &batch);
+		int ret = xbzrle_session_encode(d->session, 0, BATCH_BYTES, 0, 0, &batch);
 
 		if (!ret)
-			ret = xbz_session_release(d->session, 0, batch.end);
+			ret = xbzrle_session_release(d->session, 0, batch.end);
 		if (ret || batch.status & XBZRLE_STATUS_FAULT)
 			die("ENCODE: %s", strerror(-ret));
 		d->bytes += batch.bytes;
@@ -139,7 +139,7 @@ static void device_restore(void *state, size_t first, size_t nr)
 
 	if (d->first_pass) {
 		if (d->session)
-			xbz_session_close(d->session);
+			xbzrle_session_close(d->session);
 		open_session(d);
 	} else {
 		memcpy(d->memory, d->set->old, d->set->nr * PAGE_BYTES);

@@ -51,7 +51,7 @@ struct guest {
 	u8 *mem;
 	u64 *dirty;
 	u64 nr;
-	struct xbz_session *session;
+	struct xbzrle_session *session;
 	uint32_t region;
 	uint64_t *bitmap;
 };
@@ -121,7 +121,7 @@ static void check(int ret, const char *what)
 
 static void guest_open(struct guest *g, const struct bench *b, u64 pages, u64 sparse)
 {
-	const struct xbz_config config = {
+	const struct xbzrle_config config = {
 		.size = sizeof(config),
 		.nr_queues = 1,
 		.flags = b->vm >= 0 ? XBZRLE_SETUP_MANUAL_PROTECT : 0,
@@ -144,15 +144,15 @@ static void guest_open(struct guest *g, const struct bench *b, u64 pages, u64 sp
 		seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
 		g->dirty[i] = i * sparse + (seed >> 33) % sparse;
 	}
-	check(xbz_session_open(&g->session, b->device), b->device);
-	check(xbz_session_setup(g->session, &config), "SETUP");
-	check(xbz_session_region_add(g->session, "pc.ram", g->mem, pages, &g->region,
-				     &g->bitmap), "REGION_SET");
+	check(xbzrle_session_open(&g->session, b->device), b->device);
+	check(xbzrle_session_setup(g->session, &config), "SETUP");
+	check(xbzrle_session_region_add(g->session, "pc.ram", g->mem, pages, &g->region,
+					&g->bitmap), "REGION_SET");
 }
 
 static void guest_close(struct guest *g)
 {
-	xbz_session_close(g->session);
+	xbzrle_session_close(g->session);
 	munmap(g->mem, g->pages * PAGE_BYTES);
 	free(g->dirty);
 }
@@ -173,12 +173,12 @@ static void guest_write(struct guest *g)
 /* ENCODE until nothing is dirty: how long it took. */
 static u64 guest_encode(struct guest *g)
 {
-	struct xbz_batch batch;
+	struct xbzrle_batch batch;
 	u64 start = now();
 
 	do {
-		check(xbz_session_encode(g->session, 0, BATCH_BYTES, 0, 0, &batch), "ENCODE");
-		check(xbz_session_release(g->session, 0, batch.end), "release");
+		check(xbzrle_session_encode(g->session, 0, BATCH_BYTES, 0, 0, &batch), "ENCODE");
+		check(xbzrle_session_release(g->session, 0, batch.end), "release");
 		if (batch.status & (XBZRLE_STATUS_FAULT | XBZRLE_STATUS_LOG))
 			die("ENCODE: a page that cannot be read");
 	} while (!(batch.status & XBZRLE_STATUS_IDLE));
@@ -211,7 +211,7 @@ static void vm_slot(struct bench *b, const struct guest *g)
 	b->log = allocate(g->pages / 64, sizeof(*b->log));
 	if (ioctl(b->vm, XBZ_FAKEVM_SLOT, &slot))
 		die("%s takes no slot", FAKEVM);
-	check(xbz_session_slot_set(g->session, SLOT, g->region, 0, g->pages), "SLOT_SET");
+	check(xbzrle_session_slot_set(g->session, SLOT, g->region, 0, g->pages), "SLOT_SET");
 }
 
 static void vm_dirty(struct bench *b, const struct guest *g)
@@ -244,7 +244,7 @@ static u64 time_sync(struct bench *b, u64 dirty)
 	struct xbzrle_sync sync = { .size = sizeof(sync) };
 	u64 start = now(), ns;
 
-	check(xbz_session_sync(b->large.session, &sync), "SYNC");
+	check(xbzrle_session_sync(b->large.session, &sync), "SYNC");
 	ns = now() - start;
 	if (sync.slots_failed || sync.new_dirty != dirty)
 		die("SYNC has found %llu pages", (unsigned long long)sync.new_dirty);

@@ -52,27 +52,27 @@ static void memory_destroy(struct memory *m)
 	munmap(m->dst, PAGES * XBZT_PAGE);
 }
 
-static struct xbz_session *session(unsigned int nr_queues)
+static struct xbzrle_session *session(unsigned int nr_queues)
 {
-	const struct xbz_config cfg = {
+	const struct xbzrle_config cfg = {
 		.size = sizeof(cfg), .nr_queues = nr_queues, .vm_fd = -1,
 		.ring_bytes = RING, .cache_bytes = 64 << 20, .name = "library",
 	};
-	struct xbz_session *s;
+	struct xbzrle_session *s;
 
-	assert_int_equal(xbz_session_open(&s, NULL), 0);
-	assert_int_equal(xbz_session_setup(s, &cfg), 0);
+	assert_int_equal(xbzrle_session_open(&s, NULL), 0);
+	assert_int_equal(xbzrle_session_setup(s, &cfg), 0);
 	return s;
 }
 
 /* Takes all that a queue has, batch by batch, and gives the space back. */
-static void drain(struct xbz_session *s, struct memory *m, unsigned int queue)
+static void drain(struct xbzrle_session *s, struct memory *m, unsigned int queue)
 {
 	struct xbzt_applied applied = { 0 };
-	struct xbz_batch b;
+	struct xbzrle_batch b;
 
 	do {
-		assert_int_equal(xbz_session_encode(s, queue, 20000, 0, 0, &b),
+		assert_int_equal(xbzrle_session_encode(s, queue, 20000, 0, 0, &b),
 				 0);
 		if (b.bytes)
 			assert_int_equal(xbzt_dest_apply(&m->dest, queue,
@@ -80,7 +80,7 @@ static void drain(struct xbz_session *s, struct memory *m, unsigned int queue)
 							 &applied), 0);
 		assert_int_equal(b.pages, b.pages_same + b.pages_zero +
 				 b.pages_delta + b.pages_raw);
-		assert_int_equal(xbz_session_release(s, queue, b.end), 0);
+		assert_int_equal(xbzrle_session_release(s, queue, b.end), 0);
 	} while (!(b.status & XBZRLE_STATUS_IDLE));
 }
 
@@ -91,7 +91,7 @@ static void drain(struct xbz_session *s, struct memory *m, unsigned int queue)
 static void test_passes(void **state)
 {
 	unsigned int nr_queues = *(unsigned int *)*state, pass, q;
-	struct xbz_session *s = session(nr_queues);
+	struct xbzrle_session *s = session(nr_queues);
 	struct xbzrle_counters c = { .size = sizeof(c) };
 	struct memory m;
 	uint64_t *bitmap;
@@ -99,8 +99,8 @@ static void test_passes(void **state)
 	unsigned int i;
 
 	memory_init(&m);
-	assert_int_equal(xbz_session_region_add(s, "pc.ram", m.src, PAGES,
-						&region, &bitmap), 0);
+	assert_int_equal(xbzrle_session_region_add(s, "pc.ram", m.src, PAGES,
+						   &region, &bitmap), 0);
 	for (pass = 0; pass < 6; pass++) {
 		for (i = 0; i < PAGES; i++) {
 			m.src[i * XBZT_PAGE + xbzt_below(&xbzt_rng, XBZT_PAGE)] +=
@@ -112,15 +112,15 @@ static void test_passes(void **state)
 			drain(s, &m, q);
 		assert_memory_equal(m.src, m.dst, PAGES * XBZT_PAGE);
 	}
-	assert_int_equal(xbz_session_counters(s, XBZRLE_ALL_QUEUES, &c), 0);
+	assert_int_equal(xbzrle_session_counters(s, XBZRLE_ALL_QUEUES, &c), 0);
 	assert_int_equal(c.pages_delta, 6 * PAGES);
-	assert_int_equal(xbz_session_cache_resize(s, 0), 0);
-	assert_int_equal(xbz_session_counters(s, XBZRLE_ALL_QUEUES, &c), 0);
+	assert_int_equal(xbzrle_session_cache_resize(s, 0), 0);
+	assert_int_equal(xbzrle_session_counters(s, XBZRLE_ALL_QUEUES, &c), 0);
 	assert_int_equal(c.cache_pages, 0);
-	assert_int_equal(xbz_session_invalidate(s, region, 0, PAGES), 0);
-	assert_int_equal(xbz_session_region_del(s, region), 0);
-	assert_int_equal(xbz_session_region_del(s, region), -ENOENT);
-	xbz_session_close(s);
+	assert_int_equal(xbzrle_session_invalidate(s, region, 0, PAGES), 0);
+	assert_int_equal(xbzrle_session_region_del(s, region), 0);
+	assert_int_equal(xbzrle_session_region_del(s, region), -ENOENT);
+	xbzrle_session_close(s);
 	memory_destroy(&m);
 }
 
@@ -130,36 +130,36 @@ static void test_passes(void **state)
  */
 static void test_release_is_checked(void **state)
 {
-	struct xbz_session *s = session(1);
-	struct xbz_batch b;
+	struct xbzrle_session *s = session(1);
+	struct xbzrle_batch b;
 	struct memory m;
 	uint64_t *bitmap;
 	uint32_t region;
 
 	(void)state;
 	memory_init(&m);
-	assert_int_equal(xbz_session_region_add(s, "pc.ram", m.src, PAGES,
-						&region, &bitmap), 0);
+	assert_int_equal(xbzrle_session_region_add(s, "pc.ram", m.src, PAGES,
+						   &region, &bitmap), 0);
 	bitmap[0] = 1;
-	assert_int_equal(xbz_session_encode(s, 0, 0, 0, 0, &b), 0);
+	assert_int_equal(xbzrle_session_encode(s, 0, 0, 0, 0, &b), 0);
 	assert_true(b.bytes > 0);
-	assert_int_equal(xbz_session_release(s, 0, b.end + 1), -ERANGE);
-	assert_int_equal(xbz_session_release(s, 1, b.end), -ENOENT);
-	assert_int_equal(xbz_session_release(s, 0, b.end), 0);
-	assert_int_equal(xbz_session_release(s, 0, b.end - 1), -ERANGE);
-	assert_int_equal(xbz_session_encode(s, 0, 0, 0, 0, &b), 0);
+	assert_int_equal(xbzrle_session_release(s, 0, b.end + 1), -ERANGE);
+	assert_int_equal(xbzrle_session_release(s, 1, b.end), -ENOENT);
+	assert_int_equal(xbzrle_session_release(s, 0, b.end), 0);
+	assert_int_equal(xbzrle_session_release(s, 0, b.end - 1), -ERANGE);
+	assert_int_equal(xbzrle_session_encode(s, 0, 0, 0, 0, &b), 0);
 	assert_true(b.status & XBZRLE_STATUS_IDLE);
-	xbz_session_close(s);
+	xbzrle_session_close(s);
 	memory_destroy(&m);
 }
 
 /* Breaks if an error is hidden, or says something else than the header does. */
 static void test_errors(void **state)
 {
-	struct xbz_config cfg = { .size = sizeof(cfg), .nr_queues = 1,
-				  .vm_fd = -1, .ring_bytes = RING };
+	struct xbzrle_config cfg = { .size = sizeof(cfg), .nr_queues = 1,
+				     .vm_fd = -1, .ring_bytes = RING };
 	char name[300];
-	struct xbz_session *s;
+	struct xbzrle_session *s;
 	struct memory m;
 	uint64_t *bitmap;
 	uint32_t region;
@@ -167,31 +167,31 @@ static void test_errors(void **state)
 
 	(void)state;
 	memory_init(&m);
-	assert_int_equal(xbz_session_open(&s, "/nonexistent"), -ENOENT);
-	assert_int_equal(xbz_session_open(&s, "/dev/null"), -ENOTTY);
+	assert_int_equal(xbzrle_session_open(&s, "/nonexistent"), -ENOENT);
+	assert_int_equal(xbzrle_session_open(&s, "/dev/null"), -ENOTTY);
 	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	assert_int_equal(xbz_session_open_fd(&s, fd), -ENOTTY);
+	assert_int_equal(xbzrle_session_open_fd(&s, fd), -ENOTTY);
 	/* On failure the descriptor stays the caller's. */
 	assert_int_equal(close(fd), 0);
 
-	assert_int_equal(xbz_session_open(&s, NULL), 0);
-	assert_int_equal(xbz_session_region_add(s, "pc.ram", m.src, PAGES,
-						&region, &bitmap), -ENOTCONN);
+	assert_int_equal(xbzrle_session_open(&s, NULL), 0);
+	assert_int_equal(xbzrle_session_region_add(s, "pc.ram", m.src, PAGES,
+						   &region, &bitmap), -ENOTCONN);
 	cfg.ring_bytes = RING + 1;
-	assert_int_equal(xbz_session_setup(s, &cfg), -ERANGE);
-	xbz_session_close(s);
+	assert_int_equal(xbzrle_session_setup(s, &cfg), -ERANGE);
+	xbzrle_session_close(s);
 
 	s = session(1);
 	memset(name, 'n', sizeof(name));
 	name[299] = '\0';
-	assert_int_equal(xbz_session_region_add(s, name, m.src, PAGES, &region,
-						&bitmap), -ENAMETOOLONG);
-	assert_int_equal(xbz_session_region_add(s, "a", m.src + 1, PAGES,
-						&region, &bitmap), -EINVAL);
-	assert_int_equal(xbz_session_slot_set(s, 0, 0, 0, 1), -ENODEV);
-	assert_int_equal(xbz_session_cache_resize(s, 1 << 20), 0);
-	xbz_session_close(s);
-	xbz_session_close(NULL);
+	assert_int_equal(xbzrle_session_region_add(s, name, m.src, PAGES, &region,
+						   &bitmap), -ENAMETOOLONG);
+	assert_int_equal(xbzrle_session_region_add(s, "a", m.src + 1, PAGES,
+						   &region, &bitmap), -EINVAL);
+	assert_int_equal(xbzrle_session_slot_set(s, 0, 0, 0, 1), -ENODEV);
+	assert_int_equal(xbzrle_session_cache_resize(s, 1 << 20), 0);
+	xbzrle_session_close(s);
+	xbzrle_session_close(NULL);
 	memory_destroy(&m);
 }
 
@@ -201,13 +201,13 @@ static void test_errors(void **state)
  */
 static void test_slots(void **state)
 {
-	struct xbz_config cfg = { .size = sizeof(cfg), .nr_queues = 1,
-				  .flags = XBZRLE_SETUP_MANUAL_PROTECT,
-				  .vm_fd = xbzt_vm(XBZ_FAKEVM_MANUAL_PROTECT),
-				  .ring_bytes = RING, .cache_bytes = 64 << 20 };
+	struct xbzrle_config cfg = { .size = sizeof(cfg), .nr_queues = 1,
+				     .flags = XBZRLE_SETUP_MANUAL_PROTECT,
+				     .vm_fd = xbzt_vm(XBZ_FAKEVM_MANUAL_PROTECT),
+				     .ring_bytes = RING, .cache_bytes = 64 << 20 };
 	struct xbzrle_info info = { .size = sizeof(info) };
 	struct xbzrle_sync sync;
-	struct xbz_session *s;
+	struct xbzrle_session *s;
 	struct xbzt_slot slot;
 	struct memory m;
 	uint64_t *bitmap;
@@ -216,36 +216,36 @@ static void test_slots(void **state)
 	(void)state;
 	memory_init(&m);
 	slot = xbzt_slot(cfg.vm_fd, 3, m.src, PAGES);
-	assert_int_equal(xbz_session_open(&s, NULL), 0);
-	assert_int_equal(xbz_session_info(s, &info), 0);
+	assert_int_equal(xbzrle_session_open(&s, NULL), 0);
+	assert_int_equal(xbzrle_session_info(s, &info), 0);
 	assert_int_equal(info.abi_version, XBZRLE_ABI_VERSION);
-	assert_int_equal(xbz_session_setup(s, &cfg), 0);
-	assert_int_equal(xbz_session_region_add(s, "pc.ram", m.src, PAGES,
-						&region, &bitmap), 0);
-	assert_int_equal(xbz_session_slot_set(s, 3, region, 0, PAGES), 0);
-	assert_int_equal(xbz_session_region_del(s, region), -EBUSY);
+	assert_int_equal(xbzrle_session_setup(s, &cfg), 0);
+	assert_int_equal(xbzrle_session_region_add(s, "pc.ram", m.src, PAGES,
+						   &region, &bitmap), 0);
+	assert_int_equal(xbzrle_session_slot_set(s, 3, region, 0, PAGES), 0);
+	assert_int_equal(xbzrle_session_region_del(s, region), -EBUSY);
 
 	m.src[5 * XBZT_PAGE] = 1;
 	xbzt_slot_dirty(&slot, 5);
 	m.src[600 * XBZT_PAGE] = 1;
 	xbzt_slot_dirty(&slot, 600);
-	assert_int_equal(xbz_session_sync(s, &sync), 0);
+	assert_int_equal(xbzrle_session_sync(s, &sync), 0);
 	assert_int_equal(sync.new_dirty, 2);
 	assert_int_equal(sync.slots_failed, 0);
 	assert_int_equal(bitmap[0], 1ULL << 5);
-	assert_int_equal(xbz_session_clear(s, region, 5, 1), 0);
+	assert_int_equal(xbzrle_session_clear(s, region, 5, 1), 0);
 	assert_false(xbzt_slot_is_dirty(&slot, 5));
 	drain(s, &m, 0);
 	assert_memory_equal(m.src, m.dst, PAGES * XBZT_PAGE);
 	assert_false(xbzt_slot_is_dirty(&slot, 600));
 
-	assert_int_equal(xbz_session_slot_del(s, 3), 0);
-	assert_int_equal(xbz_session_slot_del(s, 3), -ENOENT);
+	assert_int_equal(xbzrle_session_slot_del(s, 3), 0);
+	assert_int_equal(xbzrle_session_slot_del(s, 3), -ENOENT);
 	xbzt_slot_dirty(&slot, 7);
-	assert_int_equal(xbz_session_sync(s, NULL), 0);
+	assert_int_equal(xbzrle_session_sync(s, NULL), 0);
 	assert_int_equal(bitmap[0], 0);
-	assert_int_equal(xbz_session_region_del(s, region), 0);
-	xbz_session_close(s);
+	assert_int_equal(xbzrle_session_region_del(s, region), 0);
+	xbzrle_session_close(s);
 	close(cfg.vm_fd);
 	memory_destroy(&m);
 }

@@ -21,8 +21,8 @@
 
 struct guest {
 	unsigned int nr_queues;
-	struct xbz_session *s;
-	struct xbz_workers *w;
+	struct xbzrle_session *s;
+	struct xbzrle_workers *w;
 	uint64_t *bitmap;
 	uint8_t *src;
 	uint8_t *dst;
@@ -43,14 +43,14 @@ static uint8_t *pages(void)
 
 static struct guest *guest_start(unsigned int nr_queues, uint64_t batch_bytes)
 {
-	const struct xbz_config cfg = {
+	const struct xbzrle_config cfg = {
 		.size = sizeof(cfg), .nr_queues = nr_queues, .vm_fd = -1,
 		.ring_bytes = RING, .cache_bytes = 64 << 20, .name = "workers",
 	};
 	/* Unchanged pages are not what ends a batch. */
-	const struct xbz_workers_config how = { .size = sizeof(how),
-						.batch_bytes = batch_bytes,
-						.batch_pages = PAGES };
+	const struct xbzrle_workers_config how = { .size = sizeof(how),
+						   .batch_bytes = batch_bytes,
+						   .batch_pages = PAGES };
 	struct guest *g = calloc(1, sizeof(*g));
 	uint32_t region;
 
@@ -61,19 +61,19 @@ static struct guest *guest_start(unsigned int nr_queues, uint64_t batch_bytes)
 	g->block = (struct xbzt_block){ .name = "pc.ram", .mem = g->dst,
 					.nr_pages = PAGES, .owner = g->owner };
 	g->dest.blocks[0] = &g->block;
-	assert_int_equal(xbz_session_open(&g->s, NULL), 0);
-	assert_int_equal(xbz_workers_start(&g->w, g->s, &how), -ENOTCONN);
-	assert_int_equal(xbz_session_setup(g->s, &cfg), 0);
-	assert_int_equal(xbz_session_region_add(g->s, "pc.ram", g->src, PAGES, &region,
-						&g->bitmap), 0);
-	assert_int_equal(xbz_workers_start(&g->w, g->s, &how), 0);
+	assert_int_equal(xbzrle_session_open(&g->s, NULL), 0);
+	assert_int_equal(xbzrle_workers_start(&g->w, g->s, &how), -ENOTCONN);
+	assert_int_equal(xbzrle_session_setup(g->s, &cfg), 0);
+	assert_int_equal(xbzrle_session_region_add(g->s, "pc.ram", g->src, PAGES, &region,
+						   &g->bitmap), 0);
+	assert_int_equal(xbzrle_workers_start(&g->w, g->s, &how), 0);
 	return g;
 }
 
 static void guest_end(struct guest *g)
 {
-	xbz_workers_stop(g->w);
-	xbz_session_close(g->s);
+	xbzrle_workers_stop(g->w);
+	xbzrle_session_close(g->s);
 	munmap(g->src, PAGES * XBZT_PAGE);
 	munmap(g->dst, PAGES * XBZT_PAGE);
 	free(g);
@@ -87,7 +87,7 @@ static void write_page(struct guest *g, unsigned int page, uint8_t value)
 	__atomic_fetch_or(&g->bitmap[page / 64], 1ULL << page % 64, __ATOMIC_SEQ_CST);
 }
 
-static void send(struct guest *g, unsigned int queue, const struct xbz_batch *b)
+static void send(struct guest *g, unsigned int queue, const struct xbzrle_batch *b)
 {
 	struct xbzt_applied applied = { 0 };
 
@@ -96,19 +96,19 @@ static void send(struct guest *g, unsigned int queue, const struct xbz_batch *b)
 						 &applied), 0);
 	assert_int_equal(b->pages, b->pages_same + b->pages_zero + b->pages_delta +
 				   b->pages_raw);
-	assert_int_equal(xbz_workers_release(g->w, queue, b->end), 0);
+	assert_int_equal(xbzrle_workers_release(g->w, queue, b->end), 0);
 }
 
 /* All that comes until nothing does; how many pages. */
 static uint64_t drain(struct guest *g)
 {
-	struct xbz_batch b;
+	struct xbzrle_batch b;
 	unsigned int queue;
 	uint64_t taken = 0;
 	int ret;
 
 	for (;;) {
-		ret = xbz_workers_next(g->w, &queue, &b);
+		ret = xbzrle_workers_next(g->w, &queue, &b);
 		if (!ret)
 			return taken;
 		assert_int_equal(ret, 1);
@@ -128,11 +128,11 @@ static void test_passes(void **state)
 			write_page(g, page, pass + page);
 		/* Nobody begins before he may. */
 		assert_int_equal(drain(g), 0);
-		xbz_workers_resume(g->w, 0);
+		xbzrle_workers_resume(g->w, 0);
 		assert_int_equal(drain(g), PAGES);
 		assert_int_equal(drain(g), 0);
 		assert_memory_equal(g->src, g->dst, PAGES * XBZT_PAGE);
-		xbz_workers_pause(g->w);
+		xbzrle_workers_pause(g->w);
 	}
 	guest_end(g);
 }
@@ -160,22 +160,22 @@ static void test_while_the_guest_runs(void **state)
 	struct guest *g = guest_start(*(unsigned int *)*state, 0);
 	pthread_t thread;
 	unsigned int round, i, queue;
-	struct xbz_batch b;
+	struct xbzrle_batch b;
 
 	assert_int_equal(pthread_create(&thread, NULL, dirty, g), 0);
 	for (round = 0; round < 60; round++) {
-		xbz_workers_resume(g->w, 0);
+		xbzrle_workers_resume(g->w, 0);
 		for (i = 0; i < round % 8; i++)
-			if (xbz_workers_next(g->w, &queue, &b) == 1)
+			if (xbzrle_workers_next(g->w, &queue, &b) == 1)
 				send(g, queue, &b);
 		if (round % 2)
-			xbz_workers_pause(g->w);
+			xbzrle_workers_pause(g->w);
 		if (round % 3)
-			assert_int_equal(xbz_session_sync(g->s, NULL), 0);
+			assert_int_equal(xbzrle_session_sync(g->s, NULL), 0);
 	}
 	__atomic_store_n(&g->stop, true, __ATOMIC_RELAXED);
 	assert_int_equal(pthread_join(thread, NULL), 0);
-	xbz_workers_resume(g->w, XBZRLE_ENCODE_LAST_STAGE);
+	xbzrle_workers_resume(g->w, XBZRLE_ENCODE_LAST_STAGE);
 	drain(g);
 	assert_memory_equal(g->src, g->dst, PAGES * XBZT_PAGE);
 	guest_end(g);
@@ -191,7 +191,7 @@ static uint64_t pages_done(struct guest *g)
 {
 	struct xbzrle_counters c = { .size = sizeof(c) };
 
-	assert_int_equal(xbz_session_counters(g->s, XBZRLE_ALL_QUEUES, &c), 0);
+	assert_int_equal(xbzrle_session_counters(g->s, XBZRLE_ALL_QUEUES, &c), 0);
 	return c.pages_same + c.pages_zero + c.pages_delta + c.pages_raw;
 }
 
@@ -205,9 +205,9 @@ static void test_pause(void **state)
 	(void)state;
 	for (round = 0; round < 20; round++) {
 		dirty_unchanged(g);
-		xbz_workers_resume(g->w, 0);
+		xbzrle_workers_resume(g->w, 0);
 		usleep(round * 200);
-		xbz_workers_pause(g->w);
+		xbzrle_workers_pause(g->w);
 		done = pages_done(g);
 		usleep(5000);
 		assert_int_equal(pages_done(g), done);
@@ -227,10 +227,10 @@ static void test_resume_while_encoding(void **state)
 	(void)state;
 	for (round = 0; round < 40; round++) {
 		dirty_unchanged(g);
-		xbz_workers_resume(g->w, 0);
+		xbzrle_workers_resume(g->w, 0);
 		usleep(round * 100);
 		write_page(g, 0, round);
-		xbz_workers_resume(g->w, 0);
+		xbzrle_workers_resume(g->w, 0);
 		drain(g);
 		assert_memory_equal(g->src, g->dst, XBZT_PAGE);
 	}
@@ -260,16 +260,16 @@ static void test_nothing_is_released(void **state)
 	struct guest *g = guest_start(*(unsigned int *)*state, 4096);
 	unsigned int i, nr = 0;
 	struct {
-		struct xbz_batch b;
+		struct xbzrle_batch b;
 		unsigned int queue;
 	} held[1024];
 	int ret;
 
 	dirty_whole(g);
-	xbz_workers_resume(g->w, 0);
+	xbzrle_workers_resume(g->w, 0);
 	do {
 		assert_true(nr < 1024);
-		ret = xbz_workers_next(g->w, &held[nr].queue, &held[nr].b);
+		ret = xbzrle_workers_next(g->w, &held[nr].queue, &held[nr].b);
 		nr += ret == 1;
 	} while (ret == 1);
 	assert_int_equal(ret, -EAGAIN);
@@ -285,12 +285,12 @@ static void test_nothing_is_released(void **state)
 static bool hold;
 static unsigned int nr_held;
 
-typeof(xbz_session_encode) __real_xbz_session_encode, __wrap_xbz_session_encode;
+typeof(xbzrle_session_encode) __real_xbzrle_session_encode, __wrap_xbzrle_session_encode;
 
-int __wrap_xbz_session_encode(struct xbz_session *s, unsigned int queue, uint64_t budget,
-			      uint32_t max_pages, uint32_t flags, struct xbz_batch *batch)
+int __wrap_xbzrle_session_encode(struct xbzrle_session *s, unsigned int queue, uint64_t budget,
+			      uint32_t max_pages, uint32_t flags, struct xbzrle_batch *batch)
 {
-	int ret = __real_xbz_session_encode(s, queue, budget, max_pages, flags, batch);
+	int ret = __real_xbzrle_session_encode(s, queue, budget, max_pages, flags, batch);
 
 	if (!ret && batch->status & XBZRLE_STATUS_FULL && !batch->bytes &&
 	    __atomic_load_n(&hold, __ATOMIC_SEQ_CST)) {
@@ -310,16 +310,16 @@ static void test_released_meanwhile(void **state)
 	/* Three of these leave no room for another record. */
 	struct guest *g = guest_start(2, 20000);
 	unsigned int queue[6], i;
-	struct xbz_batch b[6];
+	struct xbzrle_batch b[6];
 
 	(void)state;
 	dirty_whole(g);
 	__atomic_store_n(&hold, true, __ATOMIC_SEQ_CST);
-	xbz_workers_resume(g->w, 0);
+	xbzrle_workers_resume(g->w, 0);
 	while (__atomic_load_n(&nr_held, __ATOMIC_SEQ_CST) < 2)
 		usleep(100);
 	for (i = 0; i < 6; i++)
-		assert_int_equal(xbz_workers_next(g->w, &queue[i], &b[i]), 1);
+		assert_int_equal(xbzrle_workers_next(g->w, &queue[i], &b[i]), 1);
 	for (i = 0; i < 6; i++)
 		send(g, queue[i], &b[i]);
 	__atomic_store_n(&hold, false, __ATOMIC_SEQ_CST);
@@ -335,14 +335,14 @@ static void test_pace(void **state)
 	const uint64_t most = 8192, record = XBZT_PAGE + 8 + 7;
 	unsigned int queue, nr = 0;
 	uint64_t made = 0;
-	struct xbz_batch b;
+	struct xbzrle_batch b;
 
-	xbz_workers_pace(g->w, most * 4 * (g->nr_queues > 4 ? g->nr_queues : 4), 0, 0);
+	xbzrle_workers_pace(g->w, most * 4 * (g->nr_queues > 4 ? g->nr_queues : 4), 0, 0);
 	dirty_whole(g);
-	xbz_workers_resume(g->w, 0);
+	xbzrle_workers_resume(g->w, 0);
 	usleep(50000);
-	xbz_workers_pause(g->w);
-	while (xbz_workers_next(g->w, &queue, &b) == 1) {
+	xbzrle_workers_pause(g->w);
+	while (xbzrle_workers_next(g->w, &queue, &b) == 1) {
 		assert_true(b.bytes < most + record);
 		made += b.pages;
 		nr++;
@@ -350,8 +350,8 @@ static void test_pace(void **state)
 	}
 	assert_true(nr <= 2 * g->nr_queues);
 	assert_int_equal(pages_done(g), made);
-	xbz_workers_resume(g->w, 0);
-	while (xbz_workers_next(g->w, &queue, &b) == 1) {
+	xbzrle_workers_resume(g->w, 0);
+	while (xbzrle_workers_next(g->w, &queue, &b) == 1) {
 		assert_true(b.bytes < most + record);
 		send(g, queue, &b);
 	}
@@ -426,13 +426,13 @@ static void test_idle(void **state)
 
 	(void)state;
 	assert_asleep();
-	xbz_workers_resume(g->w, 0);
+	xbzrle_workers_resume(g->w, 0);
 	assert_int_equal(drain(g), 0);
 	assert_asleep();
 	dirty_whole(g);
-	xbz_workers_resume(g->w, 0);
+	xbzrle_workers_resume(g->w, 0);
 	assert_asleep();
-	xbz_workers_pause(g->w);
+	xbzrle_workers_pause(g->w);
 	drain(g);
 	write_page(g, 0, 0);
 	assert_asleep();
@@ -443,21 +443,21 @@ static void test_idle(void **state)
 static void test_stop(void **state)
 {
 	unsigned int nr_queues = *(unsigned int *)*state, page, queue;
-	struct xbz_batch b;
+	struct xbzrle_batch b;
 	struct guest *g;
 
 	guest_end(guest_start(nr_queues, 0));
 
 	g = guest_start(nr_queues, 0);
-	xbz_workers_resume(g->w, 0);
+	xbzrle_workers_resume(g->w, 0);
 	assert_int_equal(drain(g), 0);
 	guest_end(g);
 
 	g = guest_start(nr_queues, 0);
 	for (page = 0; page < PAGES; page++)
 		write_page(g, page, 0);
-	xbz_workers_resume(g->w, 0);
-	assert_int_equal(xbz_workers_next(g->w, &queue, &b), 1);
+	xbzrle_workers_resume(g->w, 0);
+	assert_int_equal(xbzrle_workers_next(g->w, &queue, &b), 1);
 	guest_end(g);
 }
 
@@ -465,26 +465,26 @@ static void test_stop(void **state)
 static void test_errors(void **state)
 {
 	static const uint32_t cpu[] = { 0, 1U << 20 };
-	struct xbz_workers_config how = { .size = sizeof(how) };
+	struct xbzrle_workers_config how = { .size = sizeof(how) };
 	struct guest *g = guest_start(2, 0);
-	struct xbz_workers *more;
+	struct xbzrle_workers *more;
 
 	(void)state;
 	how.flags = 1;
-	assert_int_equal(xbz_workers_start(&more, g->s, &how), -EINVAL);
+	assert_int_equal(xbzrle_workers_start(&more, g->s, &how), -EINVAL);
 	how.flags = 0;
 	how.cpus = cpu;
 	how.nr_cpus = 2;
-	assert_int_equal(xbz_workers_start(&more, g->s, &how), -EINVAL);
-	xbz_workers_stop(NULL);
-	assert_int_equal(xbz_workers_release(g->w, 0, 1), -ERANGE);
-	assert_int_equal(xbz_workers_release(g->w, 2, 0), -ENOENT);
+	assert_int_equal(xbzrle_workers_start(&more, g->s, &how), -EINVAL);
+	xbzrle_workers_stop(NULL);
+	assert_int_equal(xbzrle_workers_release(g->w, 0, 1), -ERANGE);
+	assert_int_equal(xbzrle_workers_release(g->w, 2, 0), -ENOENT);
 	/* On one processor it works as well. */
-	xbz_workers_stop(g->w);
+	xbzrle_workers_stop(g->w);
 	how.nr_cpus = 1;
-	assert_int_equal(xbz_workers_start(&g->w, g->s, &how), 0);
+	assert_int_equal(xbzrle_workers_start(&g->w, g->s, &how), 0);
 	write_page(g, 0, 0);
-	xbz_workers_resume(g->w, 0);
+	xbzrle_workers_resume(g->w, 0);
 	assert_int_equal(drain(g), 1);
 	guest_end(g);
 }

@@ -16,7 +16,7 @@
 #define FIRST (64 << 10)
 
 /* Where the size gets to at a link of so many bytes in a second. */
-static uint64_t settled(struct xbz_pace p, uint64_t link)
+static uint64_t settled(struct xbzrle_pace p, uint64_t link)
 {
 	uint64_t batch = FIRST;
 	unsigned int i;
@@ -24,9 +24,9 @@ static uint64_t settled(struct xbz_pace p, uint64_t link)
 	for (i = 0; i < 64; i++) {
 		p.bytes = batch;
 		p.ns = batch * 1000000000 / link;
-		batch = xbz_pace_batch(batch, &p);
-		assert_true(batch <= xbz_pace_most(&p));
-		assert_true(batch >= XBZ_PACE_MIN);
+		batch = xbzrle_pace_batch(batch, &p);
+		assert_true(batch <= xbzrle_pace_most(&p));
+		assert_true(batch >= XBZRLE_PACE_MIN);
 	}
 	return batch;
 }
@@ -34,7 +34,7 @@ static uint64_t settled(struct xbz_pace p, uint64_t link)
 /* Fails if a fast link gets small batches, or the ring is not divided. */
 static void test_fast_link(void **state)
 {
-	struct xbz_pace p = { .ring_bytes = 16 * MIB, .nr_queues = 1 };
+	struct xbzrle_pace p = { .ring_bytes = 16 * MIB, .nr_queues = 1 };
 
 	(void)state;
 	assert_int_equal(settled(p, 10000ULL * MIB), 512 << 10);
@@ -47,55 +47,55 @@ static void test_fast_link(void **state)
 /* Fails if a write may take longer than it should at whatever link. */
 static void test_slow_link(void **state)
 {
-	struct xbz_pace p = { .ring_bytes = 16 * MIB, .nr_queues = 4 };
+	struct xbzrle_pace p = { .ring_bytes = 16 * MIB, .nr_queues = 4 };
 	uint64_t link, batch;
 
 	(void)state;
 	for (link = 2 * MIB; link < 10000ULL * MIB; link += link / 3) {
 		batch = settled(p, link);
-		assert_true(batch * 1000 / link <= XBZ_PACE_NS / 1000000);
+		assert_true(batch * 1000 / link <= XBZRLE_PACE_NS / 1000000);
 		/* And it is not smaller than need be. */
-		assert_true(batch == XBZ_PACE_MAX ||
-			    batch * 1000000000 / link >= XBZ_PACE_NS / 8);
+		assert_true(batch == XBZRLE_PACE_MAX ||
+			    batch * 1000000000 / link >= XBZRLE_PACE_NS / 8);
 	}
-	assert_int_equal(settled(p, 1000), XBZ_PACE_MIN);
+	assert_int_equal(settled(p, 1000), XBZRLE_PACE_MIN);
 }
 
 /* Fails if a batch, or all that wait, are too much of a window. */
 static void test_window(void **state)
 {
-	struct xbz_pace p = { .ring_bytes = MIB };
+	struct xbzrle_pace p = { .ring_bytes = MIB };
 	uint64_t most;
 
 	(void)state;
 	for (p.nr_queues = 1; p.nr_queues <= 64; p.nr_queues++) {
 		for (p.window = 64 * MIB; p.window; p.window /= 3) {
-			most = xbz_pace_most(&p);
-			if (most == XBZ_PACE_MIN)
+			most = xbzrle_pace_most(&p);
+			if (most == XBZRLE_PACE_MIN)
 				continue;
 			assert_true(most <= p.window / 16);
-			assert_true(most * XBZ_PACE_AHEAD * p.nr_queues <= p.window / 2);
+			assert_true(most * XBZRLE_PACE_AHEAD * p.nr_queues <= p.window / 2);
 		}
-		assert_int_equal(xbz_pace_most(&p), MIB / 4);
+		assert_int_equal(xbzrle_pace_most(&p), MIB / 4);
 	}
 	/* A limit that is set holds for the next batch. */
-	p = (struct xbz_pace){ .ring_bytes = MIB, .nr_queues = 1, .window = 160000 };
-	assert_int_equal(xbz_pace_batch(256 << 10, &p), 10000);
+	p = (struct xbzrle_pace){ .ring_bytes = MIB, .nr_queues = 1, .window = 160000 };
+	assert_int_equal(xbzrle_pace_batch(256 << 10, &p), 10000);
 }
 
 /* Fails if nothing written, or a little that took no time, says anything. */
 static void test_small_writes(void **state)
 {
-	struct xbz_pace p = { .ring_bytes = MIB, .nr_queues = 2, .ns = 100000000 };
+	struct xbzrle_pace p = { .ring_bytes = MIB, .nr_queues = 2, .ns = 100000000 };
 
 	(void)state;
-	assert_int_equal(xbz_pace_batch(FIRST, &p), FIRST);
+	assert_int_equal(xbzrle_pace_batch(FIRST, &p), FIRST);
 	p.bytes = 100;
 	p.ns = 1000;
-	assert_int_equal(xbz_pace_batch(FIRST, &p), FIRST);
+	assert_int_equal(xbzrle_pace_batch(FIRST, &p), FIRST);
 	/* A little that took long does. */
 	p.ns = 100000000;
-	assert_int_equal(xbz_pace_batch(FIRST, &p), FIRST / 2);
+	assert_int_equal(xbzrle_pace_batch(FIRST, &p), FIRST / 2);
 }
 
 int main(void)

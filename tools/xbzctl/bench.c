@@ -49,8 +49,8 @@ struct bench {
 	size_t bytes;
 	unsigned int queues;
 	double seconds;
-	struct xbz_session *session;
-	struct xbz_workers *workers;
+	struct xbzrle_session *session;
+	struct xbzrle_workers *workers;
 	uint32_t region;
 	uint64_t *bitmap;
 	uint64_t seed;
@@ -79,7 +79,7 @@ static uint64_t random64(struct bench *b)
 
 static int forget(struct bench *b)
 {
-	return xbz_session_invalidate(b->session, b->region, 0, b->bytes / PAGE);
+	return xbzrle_session_invalidate(b->session, b->region, 0, b->bytes / PAGE);
 }
 
 static int fill(struct bench *b)
@@ -155,17 +155,17 @@ static double now(void)
 /* All dirty pages, through all queues; the bytes that would be sent. */
 static int drain(struct bench *b, uint64_t *bytes)
 {
-	struct xbz_batch batch;
+	struct xbzrle_batch batch;
 	unsigned int queue;
 	int ret;
 
 	*bytes = 0;
-	xbz_workers_resume(b->workers, 0);
-	while ((ret = xbz_workers_next(b->workers, &queue, &batch)) > 0) {
+	xbzrle_workers_resume(b->workers, 0);
+	while ((ret = xbzrle_workers_next(b->workers, &queue, &batch)) > 0) {
 		if (batch.status & XBZRLE_STATUS_FAULT)
 			return -EFAULT;
 		*bytes += batch.bytes;
-		ret = xbz_workers_release(b->workers, queue, batch.end);
+		ret = xbzrle_workers_release(b->workers, queue, batch.end);
 		if (ret)
 			return ret;
 	}
@@ -271,8 +271,8 @@ static uint8_t *memory_alloc(size_t bytes)
 
 static int begin(struct bench *b, const char *path)
 {
-	struct xbz_workers_config workers = { .size = sizeof(workers), .batch_bytes = 1 << 20 };
-	struct xbz_config config = {
+	struct xbzrle_workers_config workers = { .size = sizeof(workers), .batch_bytes = 1 << 20 };
+	struct xbzrle_config config = {
 		.size = sizeof(config),
 		.nr_queues = b->queues,
 		.vm_fd = -1,
@@ -283,15 +283,15 @@ static int begin(struct bench *b, const char *path)
 	};
 	int ret;
 
-	ret = xbz_session_open(&b->session, path);
+	ret = xbzrle_session_open(&b->session, path);
 	if (ret)
 		return device_failed(path, ret);
-	ret = xbz_session_setup(b->session, &config);
+	ret = xbzrle_session_setup(b->session, &config);
 	if (!ret)
-		ret = xbz_session_region_add(b->session, "bench", b->memory, b->bytes / PAGE,
-					     &b->region, &b->bitmap);
+		ret = xbzrle_session_region_add(b->session, "bench", b->memory, b->bytes / PAGE,
+						&b->region, &b->bitmap);
 	if (!ret)
-		ret = xbz_workers_start(&b->workers, b->session, &workers);
+		ret = xbzrle_workers_start(&b->workers, b->session, &workers);
 	return ret ? device_failed(path, ret) : XBZCTL_OK;
 }
 
@@ -376,8 +376,8 @@ int xbzctl_bench(const struct xbzctl *ctl, int argc, char **argv)
 	ret = b.memory && b.copy ? begin(&b, path) : device_failed(path, -ENOMEM);
 	if (!ret)
 		ret = run_all(ctl, &b, path);
-	xbz_workers_stop(b.workers);
-	xbz_session_close(b.session);
+	xbzrle_workers_stop(b.workers);
+	xbzrle_session_close(b.session);
 	free(b.memory);
 	free(b.copy);
 	return ret;

@@ -117,7 +117,7 @@ static void check_qemu(struct finding *f)
 			continue;
 		there = there ? there : paths[i];
 		/* It opens a session, whichever way libxbzrle is linked. */
-		if (file_has(paths[i], "xbz_session_open") ||
+		if (file_has(paths[i], "xbzrle_session_open") ||
 		    file_has(paths[i], XBZCTL_DEVICE)) {
 			snprintf(f->text, sizeof(f->text), "%s uses xbzrle",
 				 paths[i]);

@@ -15,14 +15,14 @@
 static int from_device(const struct xbzctl *ctl, struct xbzctl_settings *out)
 {
 	struct xbzrle_info info = { .size = sizeof(info) };
-	struct xbz_session *s;
+	struct xbzrle_session *s;
 	int ret;
 
-	ret = xbz_session_open(&s, ctl->device);
+	ret = xbzrle_session_open(&s, ctl->device);
 	if (ret)
 		return device_failed(ctl->device, ret);
-	ret = xbz_session_info(s, &info);
-	xbz_session_close(s);
+	ret = xbzrle_session_info(s, &info);
+	xbzrle_session_close(s);
 	if (ret)
 		return device_failed(ctl->device, ret);
 	out->abi_version = info.abi_version;

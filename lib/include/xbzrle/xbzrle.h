@@ -42,13 +42,13 @@
 extern "C" {
 #endif
 
-#define XBZ_DEFAULT_DEVICE "/dev/xbzrle"
+#define XBZRLE_DEFAULT_DEVICE "/dev/xbzrle"
 
-struct xbz_session;
+struct xbzrle_session;
 
 /**
- * struct xbz_config - what a session is made of
- * @size: sizeof(struct xbz_config)
+ * struct xbzrle_config - what a session is made of
+ * @size: sizeof(struct xbzrle_config)
  * @flags: XBZRLE_SETUP_*
  * @nr_queues: queues, 1 to XBZRLE_MAX_QUEUES
  * @vm_fd: the KVM VM whose log is harvested, or -1
@@ -56,7 +56,7 @@ struct xbz_session;
  * @cache_bytes: bytes of cache for the whole session
  * @name: the VM's name for people to read, or NULL; cut when too long
  */
-struct xbz_config {
+struct xbzrle_config {
 	uint32_t size;
 	uint32_t flags;
 	uint32_t nr_queues;
@@ -67,10 +67,10 @@ struct xbz_config {
 };
 
 /**
- * struct xbz_batch - what one call of xbz_session_encode() made
+ * struct xbzrle_batch - what one call of xbzrle_session_encode() made
  * @data: the batch, one contiguous range of @bytes; valid until it is released
  * @bytes: its size, 0 if nothing had to be sent
- * @end: what to pass to xbz_session_release() when the batch has left
+ * @end: what to pass to xbzrle_session_release() when the batch has left
  * @pages: dirty bits taken, the sum of the next four
  * @pages_same: pages found unchanged, nothing sent
  * @pages_zero: pages sent as zero
@@ -81,7 +81,7 @@ struct xbz_config {
  * @fault_page: with XBZRLE_STATUS_FAULT or _LOG: where
  * @reserved: zero
  */
-struct xbz_batch {
+struct xbzrle_batch {
 	const void *data;
 	uint64_t bytes;
 	uint64_t end;
@@ -97,52 +97,52 @@ struct xbz_batch {
 };
 
 /**
- * xbz_session_open() - open a session on a device
+ * xbzrle_session_open() - open a session on a device
  * @out: set to the session
- * @path: the device, or NULL for XBZ_DEFAULT_DEVICE
+ * @path: the device, or NULL for XBZRLE_DEFAULT_DEVICE
  *
  * Return: 0, an error of open(2), -ENOTTY if @path is something else, or
  * -EPROTO if the module speaks another version of the ABI.
  */
-int xbz_session_open(struct xbz_session **out, const char *path);
+int xbzrle_session_open(struct xbzrle_session **out, const char *path);
 
 /**
- * xbz_session_open_fd() - make a session of an open device
+ * xbzrle_session_open_fd() - make a session of an open device
  * @out: set to the session
  * @fd: the device's descriptor, opened for reading and writing, on which
  *	nobody has set up a session; on success it is the session's, and
- *	xbz_session_close() closes it
+ *	xbzrle_session_close() closes it
  *
- * Return: as xbz_session_open().
+ * Return: as xbzrle_session_open().
  */
-int xbz_session_open_fd(struct xbz_session **out, int fd);
+int xbzrle_session_open_fd(struct xbzrle_session **out, int fd);
 
 /**
- * xbz_session_close() - end a session
+ * xbzrle_session_close() - end a session
  * @s: the session, or NULL
  *
  * All its mappings go: bitmaps and batches must not be touched any more.
  */
-void xbz_session_close(struct xbz_session *s);
+void xbzrle_session_close(struct xbzrle_session *s);
 
 /**
- * xbz_session_info() - ask what the module can do
+ * xbzrle_session_info() - ask what the module can do
  * @s: the session
  * @info: its size member is set by the caller
  */
-int xbz_session_info(struct xbz_session *s, struct xbzrle_info *info);
+int xbzrle_session_info(struct xbzrle_session *s, struct xbzrle_info *info);
 
 /**
- * xbz_session_setup() - bind the session to this process and map its rings
+ * xbzrle_session_setup() - bind the session to this process and map its rings
  * @s: the session
  * @cfg: what it is made of
  *
  * A session whose setup failed can only be closed.
  */
-int xbz_session_setup(struct xbz_session *s, const struct xbz_config *cfg);
+int xbzrle_session_setup(struct xbzrle_session *s, const struct xbzrle_config *cfg);
 
 /**
- * xbz_session_region_add() - add a block of guest memory and map its bitmap
+ * xbzrle_session_region_add() - add a block of guest memory and map its bitmap
  * @s: the session
  * @name: the block's name in the stream, 1 to 255 bytes
  * @addr: where it lies, page aligned
@@ -154,21 +154,21 @@ int xbz_session_setup(struct xbz_session *s, const struct xbz_config *cfg);
  *
  * Return: 0, -ENAMETOOLONG, or a negative errno.
  */
-int xbz_session_region_add(struct xbz_session *s, const char *name, void *addr,
-			   uint64_t nr_pages, uint32_t *region,
-			   uint64_t **bitmap);
+int xbzrle_session_region_add(struct xbzrle_session *s, const char *name, void *addr,
+			      uint64_t nr_pages, uint32_t *region,
+			      uint64_t **bitmap);
 
 /**
- * xbz_session_region_del() - forget a region and unmap its bitmap
+ * xbzrle_session_region_del() - forget a region and unmap its bitmap
  * @s: the session
  * @region: the region's number
  *
  * Return: 0, -ENOENT, or -EBUSY while slots lie in it; nothing is unmapped then.
  */
-int xbz_session_region_del(struct xbz_session *s, uint32_t region);
+int xbzrle_session_region_del(struct xbzrle_session *s, uint32_t region);
 
 /**
- * xbz_session_slot_set() - harvest a KVM memslot's log from now on
+ * xbzrle_session_slot_set() - harvest a KVM memslot's log from now on
  * @s: the session
  * @slot: KVM's number for it, the address space in the upper 16 bits
  * @region: the region it lies in
@@ -177,28 +177,28 @@ int xbz_session_region_del(struct xbz_session *s, uint32_t region);
  *
  * Scratch memory for it is allocated here, so that a sync needs none.
  */
-int xbz_session_slot_set(struct xbz_session *s, uint32_t slot, uint32_t region,
-			 uint64_t first_page, uint64_t nr_pages);
+int xbzrle_session_slot_set(struct xbzrle_session *s, uint32_t slot, uint32_t region,
+			    uint64_t first_page, uint64_t nr_pages);
 
 /**
- * xbz_session_slot_del() - give a slot's log back
+ * xbzrle_session_slot_del() - give a slot's log back
  * @s: the session
  * @slot: KVM's number for it
  */
-int xbz_session_slot_del(struct xbz_session *s, uint32_t slot);
+int xbzrle_session_slot_del(struct xbzrle_session *s, uint32_t slot);
 
 /**
- * xbz_session_sync() - fetch KVM's logs into the regions' bitmaps
+ * xbzrle_session_sync() - fetch KVM's logs into the regions' bitmaps
  * @s: the session
  * @result: receives the outcome, or NULL
  *
  * Slots whose log KVM would not give are no error of the call, but
  * @result->slots_failed. Waits for running encodes.
  */
-int xbz_session_sync(struct xbz_session *s, struct xbzrle_sync *result);
+int xbzrle_session_sync(struct xbzrle_session *s, struct xbzrle_sync *result);
 
 /**
- * xbz_session_clear() - clear KVM's log for pages that are not to be sent
+ * xbzrle_session_clear() - clear KVM's log for pages that are not to be sent
  * @s: the session
  * @region: the region
  * @first_page: first page
@@ -206,11 +206,11 @@ int xbz_session_sync(struct xbz_session *s, struct xbzrle_sync *result);
  *
  * To be called before the pages' bits are taken from the bitmap.
  */
-int xbz_session_clear(struct xbz_session *s, uint32_t region,
-		      uint64_t first_page, uint64_t nr_pages);
+int xbzrle_session_clear(struct xbzrle_session *s, uint32_t region,
+			 uint64_t first_page, uint64_t nr_pages);
 
 /**
- * xbz_session_encode() - make a queue's next batch
+ * xbzrle_session_encode() - make a queue's next batch
  * @s: the session
  * @queue: the queue
  * @budget: bytes after which to stop (by less than a record), 0 for no bound
@@ -222,52 +222,52 @@ int xbz_session_clear(struct xbz_session *s, uint32_t region,
  * end lies between them. A batch may be released late and many at a time, but
  * the ring must have room: XBZRLE_STATUS_FULL asks for a release.
  */
-int xbz_session_encode(struct xbz_session *s, unsigned int queue,
-		       uint64_t budget, uint32_t max_pages, uint32_t flags,
-		       struct xbz_batch *batch);
+int xbzrle_session_encode(struct xbzrle_session *s, unsigned int queue,
+			  uint64_t budget, uint32_t max_pages, uint32_t flags,
+			  struct xbzrle_batch *batch);
 
 /**
- * xbz_session_release() - give ring space back
+ * xbzrle_session_release() - give ring space back
  * @s: the session
  * @queue: the queue
- * @end: struct xbz_batch's end of the last batch that nobody needs any more;
+ * @end: struct xbzrle_batch's end of the last batch that nobody needs any more;
  *	all batches before it go, too
  *
  * Return: 0, -ENOENT for no such queue, or -ERANGE if @end lies behind what
  * was released or ahead of what was made; nothing is released then.
  */
-int xbz_session_release(struct xbz_session *s, unsigned int queue,
-			uint64_t end);
+int xbzrle_session_release(struct xbzrle_session *s, unsigned int queue,
+			   uint64_t end);
 
 /**
- * xbz_session_invalidate() - say that somebody else sent pages
+ * xbzrle_session_invalidate() - say that somebody else sent pages
  * @s: the session
  * @region: the region
  * @first_page: first page
  * @nr_pages: how many
  */
-int xbz_session_invalidate(struct xbz_session *s, uint32_t region,
-			   uint64_t first_page, uint64_t nr_pages);
+int xbzrle_session_invalidate(struct xbzrle_session *s, uint32_t region,
+			      uint64_t first_page, uint64_t nr_pages);
 
 /**
- * xbz_session_cache_resize() - change the cache's limit
+ * xbzrle_session_cache_resize() - change the cache's limit
  * @s: the session
  * @cache_bytes: the new limit in bytes
  */
-int xbz_session_cache_resize(struct xbz_session *s, uint64_t cache_bytes);
+int xbzrle_session_cache_resize(struct xbzrle_session *s, uint64_t cache_bytes);
 
 /**
- * xbz_session_counters() - read the counters
+ * xbzrle_session_counters() - read the counters
  * @s: the session
  * @queue: a queue, or XBZRLE_ALL_QUEUES
  * @counters: its size member is set by the caller
  */
-int xbz_session_counters(struct xbz_session *s, uint32_t queue,
-			 struct xbzrle_counters *counters);
+int xbzrle_session_counters(struct xbzrle_session *s, uint32_t queue,
+			    struct xbzrle_counters *counters);
 
 /**
- * struct xbz_workers_config - how a session's workers work
- * @size: sizeof(struct xbz_workers_config)
+ * struct xbzrle_workers_config - how a session's workers work
+ * @size: sizeof(struct xbzrle_workers_config)
  * @flags: zero
  * @batch_bytes: bytes after which a batch ends (by less than a record); 0 for
  *	64 KiB
@@ -276,7 +276,7 @@ int xbz_session_counters(struct xbz_session *s, uint32_t queue,
  * @nr_cpus: how many; 0 to leave it to the scheduler
  * @reserved: zero
  */
-struct xbz_workers_config {
+struct xbzrle_workers_config {
 	uint32_t size;
 	uint32_t flags;
 	uint64_t batch_bytes;
@@ -286,55 +286,55 @@ struct xbz_workers_config {
 	uint64_t reserved;
 };
 
-struct xbz_workers;
+struct xbzrle_workers;
 
 /**
- * xbz_workers_start() - start threads that encode ahead, one for each queue
+ * xbzrle_workers_start() - start threads that encode ahead, one for each queue
  * @out: set to the workers, paused
- * @s: a session that is set up; from here to xbz_workers_stop() nobody else may
+ * @s: a session that is set up; from here to xbzrle_workers_stop() nobody else may
  *	call its encode and release, and it must not be closed
  * @cfg: how they work
  *
- * A session of one queue gets no thread: whoever calls xbz_workers_next() does
+ * A session of one queue gets no thread: whoever calls xbzrle_workers_next() does
  * the encoding. The threads block all signals.
  *
  * Return: 0, -EINVAL, -ENOTCONN before the session's setup, or an error of
  * pthread_create(3).
  */
-int xbz_workers_start(struct xbz_workers **out, struct xbz_session *s,
-		      const struct xbz_workers_config *cfg);
+int xbzrle_workers_start(struct xbzrle_workers **out, struct xbzrle_session *s,
+			 const struct xbzrle_workers_config *cfg);
 
 /**
- * xbz_workers_stop() - end the threads
+ * xbzrle_workers_stop() - end the threads
  * @w: the workers, or NULL; nobody else may use them meanwhile
  *
  * Batches that were made and not taken are lost, and their pages are not dirty
- * any more: unless the migration ends here, xbz_workers_pause() and
- * xbz_workers_next() until it returns 0 come first.
+ * any more: unless the migration ends here, xbzrle_workers_pause() and
+ * xbzrle_workers_next() until it returns 0 come first.
  */
-void xbz_workers_stop(struct xbz_workers *w);
+void xbzrle_workers_stop(struct xbzrle_workers *w);
 
 /**
- * xbz_workers_pause() - let nobody encode, until xbz_workers_resume()
+ * xbzrle_workers_pause() - let nobody encode, until xbzrle_workers_resume()
  * @w: the workers
  *
  * Returns when none encodes any more, within about a batch's time. Batches that
  * were made stay, and can be taken.
  */
-void xbz_workers_pause(struct xbz_workers *w);
+void xbzrle_workers_pause(struct xbzrle_workers *w);
 
 /**
- * xbz_workers_resume() - let all encode, and look for dirty pages again
+ * xbzrle_workers_resume() - let all encode, and look for dirty pages again
  * @w: the workers, paused or not
  * @flags: XBZRLE_ENCODE_*, for batches that begin from now on
  *
  * To be called after a sync, and whenever bits were set in a bitmap that are
  * not to wait for the next one.
  */
-void xbz_workers_resume(struct xbz_workers *w, uint32_t flags);
+void xbzrle_workers_resume(struct xbzrle_workers *w, uint32_t flags);
 
 /**
- * xbz_workers_next() - take a batch of whichever queue has one
+ * xbzrle_workers_next() - take a batch of whichever queue has one
  * @w: the workers
  * @queue: set to the queue
  * @batch: receives the batch; its status is of no further interest, but for
@@ -346,23 +346,23 @@ void xbz_workers_resume(struct xbz_workers *w, uint32_t flags);
  *
  * Return: 1, or 0 if all queues are paused or found nothing dirty, or -EAGAIN
  * if nothing comes until something is released, or an error of
- * xbz_session_encode(), once, of @queue, which makes no more batches.
+ * xbzrle_session_encode(), once, of @queue, which makes no more batches.
  */
-int xbz_workers_next(struct xbz_workers *w, unsigned int *queue,
-		     struct xbz_batch *batch);
+int xbzrle_workers_next(struct xbzrle_workers *w, unsigned int *queue,
+			struct xbzrle_batch *batch);
 
 /**
- * xbz_workers_release() - give ring space back
+ * xbzrle_workers_release() - give ring space back
  * @w: the workers
  * @queue: the queue
- * @end: as for xbz_session_release()
+ * @end: as for xbzrle_session_release()
  *
- * Return: as xbz_session_release().
+ * Return: as xbzrle_session_release().
  */
-int xbz_workers_release(struct xbz_workers *w, unsigned int queue, uint64_t end);
+int xbzrle_workers_release(struct xbzrle_workers *w, unsigned int queue, uint64_t end);
 
 /**
- * xbz_workers_pace() - fit the batches to the consumer
+ * xbzrle_workers_pace() - fit the batches to the consumer
  * @w: the workers
  * @window: bytes that the consumer may send between two looks at its rate limit,
  *	or 0 for no limit
@@ -377,8 +377,8 @@ int xbz_workers_release(struct xbz_workers *w, unsigned int queue, uint64_t end)
  * Return: their bytes. One that its size has ended is not smaller, so that is
  * the time to write.
  */
-uint64_t xbz_workers_pace(struct xbz_workers *w, uint64_t window, uint64_t bytes,
-			  uint64_t ns);
+uint64_t xbzrle_workers_pace(struct xbzrle_workers *w, uint64_t window, uint64_t bytes,
+			     uint64_t ns);
 
 #ifdef __cplusplus
 }
