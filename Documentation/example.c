@@ -2,8 +2,8 @@
 /*
  * The ABI of /dev/xbzrle from beginning to end, without KVM: four pages of this
  * process's own memory, a pass that sends them, a change of ten bytes, a pass
- * that sends the change. Documentation/uapi.rst walks through it, the tests
- * build and run it:
+ * that sends the change. Documentation/uapi.rst explains it, the tests build and
+ * run it:
  *
  *	cc -Iuapi -o example Documentation/example.c && sudo ./example
  */
@@ -21,23 +21,23 @@
 #define PAGES 4
 #define RING_BYTES (64 * 1024)
 
-static int fd;
+static int session;
 static struct xbzrle_ring_cons *cons;
 static const char *ring;
 
-/* Every call fails in the same way: -1, errno, the session unharmed. */
+/* A call that fails returns -1, sets errno and leaves the session unchanged. */
 static void call(unsigned long nr, void *arg, const char *what)
 {
-	if (ioctl(fd, nr, arg))
+	if (ioctl(session, nr, arg))
 		err(1, "%s", what);
 }
 
 static void *map(size_t bytes, int prot, uint64_t offset)
 {
-	void *p = mmap(NULL, bytes, prot, MAP_SHARED, fd, offset);
+	void *p = mmap(NULL, bytes, prot, MAP_SHARED, session, offset);
 
 	if (p == MAP_FAILED)
-		err(1, "mmap of /dev/xbzrle");
+		err(1, "mmap of the session");
 	return p;
 }
 
@@ -49,16 +49,20 @@ static void setup(void)
 		.nr_queues = 1,
 		.ring_bytes = RING_BYTES,
 		.cache_bytes = PAGES * XBZRLE_PAGE_SIZE,
-		.vm_fd = -1, /* no KVM: we know ourselves what is dirty */
+		.vm_fd = -1, /* no KVM: this program knows what is dirty */
 		.name = "example",
 	};
+	int dev = open("/dev/xbzrle", O_RDWR | O_CLOEXEC);
 
-	fd = open("/dev/xbzrle", O_RDWR | O_CLOEXEC);
-	if (fd < 0)
+	if (dev < 0)
 		err(1, "/dev/xbzrle (is the module loaded?)");
-	call(XBZRLE_SETUP, &setup, "XBZRLE_SETUP");
+	session = ioctl(dev, XBZRLE_SETUP, &setup);
+	if (session < 0)
+		err(1, "XBZRLE_SETUP");
+	/* The session does not need the device's descriptor. */
+	close(dev);
 
-	/* The consumer's page is ours to write; all the rest is read-only. */
+	/* The consumer's page is writable; the rest is read-only. */
 	cons = map(XBZRLE_PAGE_SIZE, PROT_READ | PROT_WRITE,
 		   setup.ring_offset);
 	ring = map(XBZRLE_PAGE_SIZE + 2 * RING_BYTES, PROT_READ,
@@ -96,13 +100,13 @@ static size_t pass(FILE *out)
 			errx(1, "page %llu cannot be read",
 			     (unsigned long long)e.fault_page);
 
-		/* One contiguous range, wherever in the ring it begins. */
+		/* One contiguous range, wherever in the ring it starts. */
 		if (fwrite(ring + (e.pos & (RING_BYTES - 1)), 1, e.bytes,
 			   out) != e.bytes)
 			err(1, "write");
 		sum += e.bytes;
 
-		/* Only now may the module use the space again. */
+		/* From here on the module may reuse the space. */
 		__atomic_store_n(&cons->pos, e.pos + e.bytes,
 				 __ATOMIC_RELEASE);
 	} while (!(e.status & XBZRLE_STATUS_IDLE));
@@ -137,7 +141,7 @@ int main(int argc, char **argv)
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		err(1, "mmap");
-	/* Page 0 stays zero; the others hold something that is not. */
+	/* Page 0 stays zero, the others do not. */
 	for (i = XBZRLE_PAGE_SIZE; i < PAGES * XBZRLE_PAGE_SIZE; i++)
 		memory[i] = i * 2654435761U >> 24;
 
@@ -147,7 +151,7 @@ int main(int argc, char **argv)
 	__atomic_fetch_or(&bitmap[0], (1U << PAGES) - 1, __ATOMIC_SEQ_CST);
 	printf("first pass: %zu bytes\n", pass(out));
 
-	/* Change, then say so: the other order could lose the change. */
+	/* Change, then set the bits: the other order can lose the change. */
 	memset(memory + 2 * XBZRLE_PAGE_SIZE + 100, 0x55, 10);
 	__atomic_fetch_or(&bitmap[0], 1U << 2 | 1U << 3, __ATOMIC_SEQ_CST);
 	printf("second pass: %zu bytes\n", pass(out));
@@ -155,6 +159,6 @@ int main(int argc, char **argv)
 	counters();
 	if (fclose(out))
 		err(1, "write");
-	close(fd);
+	close(session);
 	return 0;
 }

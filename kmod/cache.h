@@ -2,48 +2,69 @@
 #ifndef _XBZ_CACHE_H
 #define _XBZ_CACHE_H
 
+#include "counter.h"
+#include "region.h"
+
 #include "core/record.h"
 
 #include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/types.h>
+#include <linux/xbzrle.h>
 
-struct xbz_region;
+/*
+ * An entry: 0, XBZ_ENTRY_ZERO, or the address of the cached page, which is page
+ * aligned, with XBZ_ENTRY_USED if it was used since the clock's hand passed.
+ */
+#define XBZ_ENTRY_ZERO 1UL
+#define XBZ_ENTRY_USED 2UL
 
 /**
- * struct xbz_cache - one queue's shard of a session's cache
- * @lru: its copies, the next to go first
- * @nr: how many
- * @limit: how many it may have
- * @nr_zero: pages known as zero, which need no copy
- * @evictions: copies dropped for want of room
- * @session: whose shard it is, for who traces
- * @queue: the same
+ * struct xbz_cache - a queue's shard of the session's cache
+ * @lru: the cached pages in the order of the clock's hand
+ * @counters: the queue's, of which this has cache_pages, cache_zero, cache_limit
+ *	and evictions
  *
- * Context: everything here is under the queue's lock, but for the limit, which
- * trim.c changes at any time.
+ * Context: all under the queue's lock but cache_limit, which may change at any
+ * time.
  */
 struct xbz_cache {
 	struct list_head lru;
-	unsigned long nr;
-	unsigned long limit;
-	unsigned long nr_zero;
-	u64 evictions;
-	u32 session;
-	u32 queue;
+	struct xbzrle_counters *counters;
 };
 
-void *xbz_cache_page_alloc(void);
+void *xbz_cache_page_alloc(bool optional);
 void xbz_cache_page_free(void *copy);
-void xbz_cache_init(struct xbz_cache *cache, unsigned long limit);
-void xbz_cache_destroy(struct xbz_cache *cache);
-void xbz_cache_get(struct xbz_cache *cache, struct xbz_region *region,
-		   unsigned long page, struct xbz_page_state *state);
-void xbz_cache_put(struct xbz_cache *cache, struct xbz_region *region,
-		   unsigned long page, enum xbz_known known);
-void xbz_cache_store(struct xbz_cache *cache, struct xbz_region *region,
-		     unsigned long page, void **snapshot);
+void xbz_cache_init(struct xbz_cache *cache, struct xbzrle_counters *counters,
+		    unsigned long limit);
+void xbz_cache_commit(struct xbz_cache *cache, struct xbz_region *region,
+		      unsigned long page, enum xbz_known known,
+		      void **snapshot);
 unsigned long xbz_cache_excess(const struct xbz_cache *cache);
 unsigned long xbz_cache_drop(struct xbz_cache *cache, unsigned long nr);
-void xbz_cache_resize(struct xbz_cache *cache, unsigned long limit);
+
+/**
+ * xbz_cache_lookup() - say what is known of a page at the destination
+ * @region: the page's region
+ * @page: its number in the region
+ * @copy: set to the cached page, or NULL
+ *
+ * The record made from this brings the copy up to date; xbz_cache_commit() says
+ * afterwards what is known then.
+ *
+ * Context: the lock of the page's queue is held.
+ * Return: what is known.
+ */
+static inline enum xbz_known xbz_cache_lookup(const struct xbz_region *region,
+					      unsigned long page, void **copy)
+{
+	const unsigned long *leaf = region->leaf[page / XBZRLE_CHUNK_PAGES];
+	unsigned long entry = leaf ? leaf[page % XBZRLE_CHUNK_PAGES] : 0;
+
+	*copy = (void *)(entry & PAGE_MASK);
+	if (*copy)
+		return XBZ_KNOWN_COPY;
+	return entry ? XBZ_KNOWN_ZERO : XBZ_KNOWN_NOTHING;
+}
 
 #endif /* _XBZ_CACHE_H */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which of the codec's variants runs, and when vector registers may be used.
+ * Which variant of the codec runs, and its use of vector registers.
  *
- * One page is one section of kernel_fpu_begin(): preemption is off, in some
- * kernels softirqs are, too, for about a microsecond. A section never faults:
- * the codec's callers give it pages that were copied from the guest before.
+ * One page is one section of kernel_fpu_begin(): preemption is off, on some
+ * kernels softirqs, too, for about a microsecond. A section never faults: the
+ * callers pass pages that were copied from the guest before.
  */
 #include "codec.h"
 
@@ -28,7 +28,7 @@ static int xbz_codec_get(char *buffer, const struct kernel_param *kp)
 	return sysfs_emit(buffer, "%s\n", xbz_codec_name());
 }
 
-/* What was asked for is kept, and freed by the kernel; what is in use is read. */
+/* Stores the requested name, which the kernel frees; reads as the one in use. */
 static const struct kernel_param_ops xbz_codec_ops = {
 	.set = param_set_charp,
 	.get = xbz_codec_get,
@@ -38,13 +38,13 @@ static const struct kernel_param_ops xbz_codec_ops = {
 module_param_cb(codec, &xbz_codec_ops, &codec, 0444);
 __MODULE_PARM_TYPE(codec, "charp");
 MODULE_PARM_DESC(codec,
-		 "encoder: auto (default), portable, avx2 or avx512; reads as the one in use");
+		 "variant of the codec: auto (default), portable, avx2 or avx512; reads as the one in use");
 
 /**
  * struct xbz_kvariant - a variant of the encoder
- * @name: what the parameter calls it
- * @usable: whether this processor runs it
- * @choose: whether it is chosen without being asked for; NULL if always
+ * @name: its name in the parameter
+ * @usable: this processor can run it
+ * @choose: auto may choose it; NULL if always
  * @encode: its xbz_encode()
  * @encode_zero_base: its xbz_encode_zero_base()
  */
@@ -94,7 +94,7 @@ static bool xbz_choose_avx512(void)
 	__VA_ARGS__							\
 }
 
-/* The best first, the one that always runs last. */
+/* Best first; the last one runs everywhere. */
 static const struct xbz_kvariant xbz_variants[] = {
 #ifdef XBZ_CODEC_X86
 	XBZ_VARIANT(avx512, .choose = xbz_choose_avx512),
@@ -108,7 +108,7 @@ DEFINE_STATIC_CALL(xbz_encode_zero_base_call, xbz_encode_zero_base_portable);
 
 static const struct xbz_kvariant *xbz_chosen = &xbz_variants[ARRAY_SIZE(xbz_variants) - 1];
 
-/* False: only the portable variant may run. Otherwise xbz_vector_end() follows. */
+/* If false, only the portable variant may run; else xbz_vector_end() follows. */
 static __always_inline bool xbz_vector_begin(void)
 {
 #ifdef XBZ_CODEC_X86
@@ -158,11 +158,11 @@ const char *xbz_codec_name(void)
 
 /**
  * xbz_codec_use() - choose the variant
- * @name: its name, or "auto" for the best that this processor runs
+ * @name: its name, or "auto" for the best one of this processor
  *
- * Context: process; nobody encodes meanwhile.
- * Return: 0, -EINVAL for a name that is none, -EOPNOTSUPP if this processor
- * does not run it.
+ * Context: process; no thread encodes.
+ * Return: 0, -EINVAL for an unknown name, -EOPNOTSUPP if this processor cannot
+ * run it.
  */
 int xbz_codec_use(const char *name)
 {
@@ -187,7 +187,7 @@ int xbz_codec_use(const char *name)
 }
 
 /**
- * xbz_codec_init() - choose the variant that the parameter names
+ * xbz_codec_init() - choose the variant that the parameter requests
  *
  * Return: 0, or the error of xbz_codec_use().
  */
@@ -196,9 +196,9 @@ int __init xbz_codec_init(void)
 	int ret = xbz_codec_use(codec);
 
 	if (ret == -EINVAL)
-		pr_err("xbzrle: codec=%s: there are auto, portable, avx2 and avx512\n", codec);
+		pr_err("invalid codec '%s', expected auto, portable, avx2 or avx512\n", codec);
 	else if (ret)
-		pr_err("xbzrle: codec=%s: this processor cannot run it; codec=auto takes the best that it can\n",
+		pr_err("this processor cannot run codec '%s'; codec=auto chooses the best one\n",
 		       codec);
 	return ret;
 }

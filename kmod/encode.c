@@ -3,24 +3,23 @@
  * ENCODE: from dirty bits to a batch of records in a queue's ring. For a page,
  * in this order and no other:
  *
- *   1. room for its longest record is in the ring,
- *   2. its piece of KVM's log is clear,
- *   3. its bit is taken from the region's bitmap,
- *   4. it is read, once, into the queue's own page,
- *   5. the record is made and the cache brought up to date from that snapshot.
+ *   1. the scan finds it,
+ *   2. room for its longest record is in the ring,
+ *   3. its log block is clear,
+ *   4. its bit is taken from the region's bitmap,
+ *   5. the cache says what is known of it,
+ *   6. it is read, once, into the queue's snapshot,
+ *   7. the record is made from the snapshot,
+ *   8. the cache is told what is known of it now.
  *
- * A write of the guest's after 2 sets KVM's bit again, so a snapshot that
- * misses it is sent again. Nothing after 4 can fail; before that, the bit is
- * put back.
+ * A write of the guest's after 3 sets KVM's bit again, so a snapshot that misses
+ * it is sent again. Nothing after 6 can fail; if 6 fails, the bit is put back.
  */
 #include "encode.h"
 #include "counter.h"
-#include "event.h"
 #include "harvest.h"
-#include "region.h"
+#include "netlink.h"
 #include "session.h"
-#include "trace.h"
-#include "trim.h"
 
 #include "core/record.h"
 
@@ -33,18 +32,21 @@
 #include <linux/xbzrle.h>
 #include <linux/xbzrle_netlink.h>
 
-/* Bytes that are read while as many of the copy are fetched. */
-#define XBZ_PIECE 1024
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+/* Bytes that are read while the same bytes of the cached page are prefetched. */
+#define XBZ_READ_BYTES 1024
 
 /**
  * struct xbz_batch - one ENCODE
  * @s: the session
  * @q: the queue
  * @arg: the caller's struct; its outputs grow with the batch
- * @scratch: memory for talking to KVM
- * @room: free bytes of the ring when it began
- * @last: the region of the record before, NULL at the start
- * @insert: whether pages may be remembered that are not yet
+ * @scratch: memory for calling KVM
+ * @room: free bytes of the ring at its start
+ * @last: the region of the previous record, NULL at the start
+ * @insert: whether pages may be added to the cache
  */
 struct xbz_batch {
 	struct xbz_session *s;
@@ -58,40 +60,54 @@ struct xbz_batch {
 
 static void xbz_count(struct xbz_batch *b, enum xbz_kind kind, size_t bytes)
 {
-	struct xbz_queue_stats *st = &b->q->stats;
+	struct xbzrle_counters *c = &b->q->counters;
 	struct xbzrle_encode *arg = b->arg;
 
 	arg->bytes += bytes;
 	arg->pages++;
-	xbz_counter_add(&st->bytes, bytes);
+	xbz_counter_add(&c->bytes, bytes);
 	switch (kind) {
 	case XBZ_SENT_SAME:
 		arg->pages_same++;
-		xbz_counter_inc(&st->pages_same);
+		xbz_counter_inc(&c->pages_same);
 		break;
 	case XBZ_SENT_ZERO:
 		arg->pages_zero++;
-		xbz_counter_inc(&st->pages_zero);
+		xbz_counter_inc(&c->pages_zero);
 		break;
 	case XBZ_SENT_ZERO_BASED:
-		xbz_counter_inc(&st->zero_based);
+		xbz_counter_inc(&c->zero_based);
 		fallthrough;
 	case XBZ_SENT_DELTA:
 		arg->pages_delta++;
-		xbz_counter_inc(&st->pages_delta);
-		xbz_counter_add(&st->bytes_delta, bytes);
+		xbz_counter_inc(&c->pages_delta);
+		xbz_counter_add(&c->bytes_delta, bytes);
 		break;
 	case XBZ_SENT_RAW:
 		arg->pages_raw++;
-		xbz_counter_inc(&st->pages_raw);
+		xbz_counter_inc(&c->pages_raw);
 		break;
 	}
 }
 
+static void xbz_count_hit(struct xbz_batch *b, enum xbz_known before,
+			  enum xbz_kind kind)
+{
+	struct xbzrle_counters *c = &b->q->counters;
+
+	if (before == XBZ_KNOWN_NOTHING) {
+		xbz_counter_inc(&c->cache_misses);
+		return;
+	}
+	xbz_counter_inc(&c->cache_hits);
+	if (kind == XBZ_SENT_RAW)
+		xbz_counter_inc(&c->overflows);
+}
+
 /*
- * Step 4. The codec is going to compare with the copy, which seldom is in the
- * CPU's cache: it is fetched while the page is read, piece by piece, so that
- * neither has to wait for all of the other.
+ * Step 6. The codec compares with the cached page next, which seldom is in the
+ * CPU's cache: prefetch it in parts while the page is read, so that neither has
+ * to wait for all of the other.
  */
 static int xbz_read_page(void *snapshot, const void __user *from,
 			 const void *copy)
@@ -101,53 +117,46 @@ static int xbz_read_page(void *snapshot, const void __user *from,
 	if (!copy)
 		return copy_from_user(snapshot, from, XBZRLE_PAGE_SIZE) ?
 		       -EFAULT : 0;
-	for (at = 0; at < XBZRLE_PAGE_SIZE; at += XBZ_PIECE) {
-		for (i = 0; i < XBZ_PIECE; i += SMP_CACHE_BYTES)
+	for (at = 0; at < XBZRLE_PAGE_SIZE; at += XBZ_READ_BYTES) {
+		for (i = 0; i < XBZ_READ_BYTES; i += SMP_CACHE_BYTES)
 			prefetch(copy + at + i);
-		if (copy_from_user(snapshot + at, from + at, XBZ_PIECE))
+		if (copy_from_user(snapshot + at, from + at, XBZ_READ_BYTES))
 			return -EFAULT;
 	}
 	return 0;
 }
 
-/* Steps 4 and 5. */
+/* Steps 5 to 8. */
 static int xbz_encode_page(struct xbz_batch *b, const struct xbz_place *place)
 {
-	u64 offset = (u64)place->page << XBZRLE_PAGE_SHIFT;
 	struct xbz_region *r = place->region;
 	struct xbz_queue *q = b->q;
-	struct xbz_page_state state;
+	struct xbz_record rec = {
+		.block = &r->block,
+		.offset = (u64)place->page << XBZRLE_PAGE_SHIFT,
+		.cont = b->last == r,
+		.snapshot = q->snapshot,
+	};
 	enum xbz_known before;
-	enum xbz_kind kind;
 	size_t bytes;
 
-	xbz_cache_get(&q->cache, r, place->page, &state);
-	before = state.known;
-	if (xbz_read_page(q->snapshot, u64_to_user_ptr(r->addr + offset),
-			  state.copy))
+	before = xbz_cache_lookup(r, place->page, &rec.copy);
+	rec.known = before;
+	if (xbz_read_page(q->snapshot, u64_to_user_ptr(r->addr + rec.offset),
+			  rec.copy))
 		return -EFAULT;
+	bytes = xbz_record_page(xbz_ring_at(&q->ring, b->arg->bytes), &rec);
+	xbz_cache_commit(&q->cache, r, place->page, rec.known,
+			 b->insert ? &q->snapshot : NULL);
 
-	bytes = xbz_record_page(xbz_ring_at(&q->ring, b->arg->bytes), &r->block,
-				offset, b->last == r, q->snapshot, &state,
-				&kind);
-	xbz_cache_put(&q->cache, r, place->page, state.known);
-	if (state.known == XBZ_KNOWN_NOTHING && b->insert)
-		xbz_cache_store(&q->cache, r, place->page, &q->snapshot);
-
-	if (before == XBZ_KNOWN_NOTHING) {
-		xbz_counter_inc(&q->stats.cache_misses);
-	} else {
-		xbz_counter_inc(&q->stats.cache_hits);
-		if (kind == XBZ_SENT_RAW)
-			xbz_counter_inc(&q->stats.overflows);
-	}
 	if (bytes)
 		b->last = r;
-	xbz_count(b, kind, bytes);
+	xbz_count(b, rec.kind, bytes);
+	xbz_count_hit(b, before, rec.kind);
 	return 0;
 }
 
-/* Steps 1 and 2, and the ends that do not depend on a page: 0 to go on. */
+/* Steps 2 and 3, and the ends that do not depend on a page: 0 to continue. */
 static u32 xbz_batch_stop(struct xbz_batch *b, const struct xbz_place *place)
 {
 	const struct xbzrle_encode *arg = b->arg;
@@ -173,25 +182,28 @@ static void xbz_batch_run(struct xbz_batch *b)
 
 	xbz_scan_begin(&scan, b->s, b->q);
 	while (xbz_scan_next(&scan, &place)) {
+		unsigned long *bitmap = (unsigned long *)place.region->bitmap;
+
+		cond_resched();
 		arg->status = xbz_batch_stop(b, &place);
 		if (arg->status && arg->status != XBZRLE_STATUS_LOG)
 			return;
 
-		/* Behind it also if it fails: others shall not wait for it. */
-		b->q->page++;
+		/*
+		 * Advance even on failure, so that one bad page cannot stall the
+		 * queue.
+		 */
+		xbz_scan_advance(&scan);
 		if (arg->status)
 			goto out_place;
-		if (!test_and_clear_bit(place.page,
-					(unsigned long *)place.region->bitmap))
+		if (!test_and_clear_bit(place.page, bitmap))
 			continue;
 		if (xbz_encode_page(b, &place)) {
-			set_bit(place.page,
-				(unsigned long *)place.region->bitmap);
+			set_bit(place.page, bitmap);
 			arg->status = XBZRLE_STATUS_FAULT;
-			xbz_counter_inc(&b->q->stats.faults);
+			xbz_counter_inc(&b->q->counters.faults);
 			goto out_place;
 		}
-		cond_resched();
 	}
 	arg->status = XBZRLE_STATUS_IDLE;
 	return;
@@ -208,15 +220,11 @@ static void xbz_batch_end(struct xbz_batch *b)
 
 	if (arg->bytes) {
 		xbz_ring_publish(&q->ring, arg->bytes);
-		xbz_counter_inc(&q->stats.batches);
+		xbz_counter_inc(&q->counters.batches);
 	}
 	if (arg->status & XBZRLE_STATUS_FULL)
-		xbz_counter_inc(&q->stats.ring_full);
-	trace_xbz_batch(b->s->id, arg);
-	if (arg->status & (XBZRLE_STATUS_FULL | XBZRLE_STATUS_FAULT |
-			   XBZRLE_STATUS_LOG))
-		trace_xbz_stall(b->s->id, arg, arg->status,
-				b->room - arg->bytes);
+		xbz_counter_inc(&q->counters.ring_full);
+	trace_xbz_batch(b->s->id, arg, b->room - arg->bytes);
 }
 
 static void xbz_encode_reset(struct xbzrle_encode *arg, u64 pos)
@@ -262,11 +270,11 @@ int xbz_encode_batch(struct xbz_session *s, struct xbzrle_encode *arg)
 	if (mutex_lock_killable(&q->lock))
 		return -EINTR;
 	xbz_encode_reset(arg, q->ring.pos);
-	if (q->broken || xbz_ring_reserve(&q->ring, &b.room)) {
-		if (!q->broken)
-			xbz_event_warning(s, XBZRLE_WARNING_CONSUMER, q->index);
-		trace_xbz_stall(s->id, arg, XBZ_STALL_CONSUMER, 0);
+	if (!q->broken && xbz_ring_reserve(&q->ring, &b.room)) {
 		WRITE_ONCE(q->broken, true);
+		xbz_event_warning(s, XBZRLE_WARNING_CONSUMER, q->index);
+	}
+	if (q->broken) {
 		ret = -EPIPE;
 		goto out_unlock;
 	}

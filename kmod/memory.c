@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The host's limit: whatever a session allocates by the caller's choice of
- * sizes is counted here, for all sessions together, beside being charged to the
- * caller's memory cgroup. What the memory is for is not known here.
+ * The host's limit: memory that a session allocates in sizes chosen by the
+ * caller is counted here, for all sessions together, in addition to the charge
+ * to the caller's memory cgroup.
  */
 #include "memory.h"
 
@@ -10,26 +10,33 @@
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
-#include <linux/moduleparam.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
-static unsigned int memory_limit_mib;
-module_param(memory_limit_mib, uint, 0644);
-MODULE_PARM_DESC(memory_limit_mib,
-		 "memory that all sessions may use together, in MiB; 0 is a quarter of the host's");
-
+/* The limit in MiB; 0 is a quarter of the host's memory. */
+static unsigned int xbz_mem_limit_mib;
 /* Pages in use. */
 static atomic_long_t xbz_mem_total;
-/* Allocations that the limit did not allow. */
+/* Allocations refused by the limit. */
 static atomic_long_t xbz_mem_refusals;
 
 static unsigned long xbz_mem_limit_pages(void)
 {
-	unsigned int mib = READ_ONCE(memory_limit_mib);
+	unsigned int mib = READ_ONCE(xbz_mem_limit_mib);
 
 	return mib ? (unsigned long)mib << (20 - PAGE_SHIFT) :
 		     totalram_pages() / 4;
+}
+
+/**
+ * xbz_mem_set_limit() - set the host's limit on all sessions
+ * @mib: the limit in MiB, or 0 for a quarter of the host's memory
+ *
+ * Existing allocations are not reclaimed.
+ */
+void xbz_mem_set_limit(unsigned int mib)
+{
+	WRITE_ONCE(xbz_mem_limit_mib, mib);
 }
 
 /**
@@ -43,38 +50,7 @@ u64 xbz_mem_limit(void)
 }
 
 /**
- * xbz_mem_setting() - the limit as it was set
- *
- * Return: bytes, or 0 for a quarter of the host's memory.
- */
-u64 xbz_mem_setting(void)
-{
-	return (u64)READ_ONCE(memory_limit_mib) << 20;
-}
-
-/**
- * xbz_mem_set() - set the limit
- * @bytes: whole MiB, or 0 for a quarter of the host's memory
- *
- * Who has more keeps it.
- */
-void xbz_mem_set(u64 bytes)
-{
-	WRITE_ONCE(memory_limit_mib, bytes >> 20);
-}
-
-/**
- * xbz_mem_host() - the host's memory
- *
- * Return: bytes.
- */
-u64 xbz_mem_host(void)
-{
-	return (u64)totalram_pages() << PAGE_SHIFT;
-}
-
-/**
- * xbz_mem_refused() - how often the limit did not allow an allocation
+ * xbz_mem_refused() - number of allocations refused by the limit
  */
 u64 xbz_mem_refused(void)
 {
@@ -82,7 +58,7 @@ u64 xbz_mem_refused(void)
 }
 
 /**
- * xbz_mem_used() - what all sessions use
+ * xbz_mem_used() - memory of all sessions
  *
  * Return: bytes.
  */
@@ -92,10 +68,10 @@ u64 xbz_mem_used(void)
 }
 
 /**
- * xbz_mem_charge() - count pages that are going to be allocated
- * @pages: how many
+ * xbz_mem_charge() - count pages before they are allocated
+ * @pages: number of pages
  *
- * Return: false if the limit does not allow it.
+ * Return: false if the limit does not allow them.
  */
 bool xbz_mem_charge(unsigned long pages)
 {
@@ -112,43 +88,71 @@ bool xbz_mem_charge(unsigned long pages)
 
 /**
  * xbz_mem_uncharge() - count pages that were freed
- * @pages: how many
+ * @pages: number of pages
  */
 void xbz_mem_uncharge(unsigned long pages)
 {
 	atomic_long_sub(pages, &xbz_mem_total);
 }
 
+/*
+ * For the cache: it works without, so its allocations neither invoke the OOM
+ * killer nor reclaim more than lightly, which would hit the guest itself.
+ */
+#define XBZ_GFP_OPTIONAL (GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY)
+
 /**
- * xbz_mem_page() - allocate a page for a guest's data, not zeroed
+ * xbz_mem_page() - allocate a page for guest data, not zeroed
+ * @optional: the caller works without it
  *
  * Context: may sleep.
  * Return: the page, or NULL.
  */
-struct page *xbz_mem_page(void)
+struct page *xbz_mem_page(bool optional)
 {
 	struct page *page;
 
 	if (!xbz_mem_charge(1))
 		return NULL;
-	page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
-			  __GFP_RETRY_MAYFAIL);
+	page = alloc_page(optional ? XBZ_GFP_OPTIONAL :
+				     GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
+				     __GFP_RETRY_MAYFAIL);
 	if (!page)
 		xbz_mem_uncharge(1);
 	return page;
 }
 
 /**
+ * xbz_mem_leaf() - allocate a zeroed page of the cache's bookkeeping
+ *
+ * Not by kvcalloc(), which would invoke the OOM killer for a single page.
+ *
+ * Context: may sleep.
+ * Return: the page, to be freed with xbz_mem_free(), or NULL.
+ */
+void *xbz_mem_leaf(void)
+{
+	void *leaf;
+
+	if (!xbz_mem_charge(1))
+		return NULL;
+	leaf = kzalloc(PAGE_SIZE, XBZ_GFP_OPTIONAL);
+	if (!leaf)
+		xbz_mem_uncharge(1);
+	return leaf;
+}
+
+/**
  * xbz_mem_page_free() - wipe a page and free it
  * @page: from xbz_mem_page()
  *
- * Only our reference is dropped: a socket may hold another.
+ * Drops our reference only: a socket may hold another one.
  *
  * Context: any.
  */
 void xbz_mem_page_free(struct page *page)
 {
-	/* A guest's memory: not for whoever gets the page next. */
+	/* Guest memory must not reach the next user of the page. */
 	clear_highpage(page);
 	__free_page(page);
 	xbz_mem_uncharge(1);
@@ -182,8 +186,8 @@ void *xbz_mem_zalloc(size_t n, size_t size)
 /**
  * xbz_mem_free() - free an array
  * @p: from xbz_mem_zalloc(), or NULL
- * @n: as it was allocated
- * @size: as it was allocated
+ * @n: as passed to xbz_mem_zalloc()
+ * @size: as passed to xbz_mem_zalloc()
  *
  * Context: may sleep.
  */

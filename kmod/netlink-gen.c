@@ -10,21 +10,9 @@
 
 #include <uapi/linux/xbzrle_netlink.h>
 
-/* XBZRLE_CMD_SETTINGS_GET - do */
-const struct nla_policy xbzrle_settings_get_nl_policy[XBZRLE_A_SETTINGS_UNUSED + 1] = {
-};
-
-/* XBZRLE_CMD_SETTINGS_SET - do */
-const struct nla_policy xbzrle_settings_set_nl_policy[XBZRLE_A_SETTINGS_MEMORY_LIMIT + 1] = {
-	[XBZRLE_A_SETTINGS_DEFAULT_CACHE] = { .type = NLA_U64, },
-	[XBZRLE_A_SETTINGS_DEFAULT_QUEUES] = NLA_POLICY_RANGE(NLA_U32, 1, XBZRLE_NL_QUEUES_MAX),
-	[XBZRLE_A_SETTINGS_MEMORY_LIMIT] = { .type = NLA_U64, },
-};
-
 /* XBZRLE_CMD_SESSION_GET - do */
-const struct nla_policy xbzrle_session_get_nl_policy[XBZRLE_A_SESSION_WANT_ESTIMATE + 1] = {
+const struct nla_policy xbzrle_session_get_nl_policy[XBZRLE_A_SESSION_ID + 1] = {
 	[XBZRLE_A_SESSION_ID] = NLA_POLICY_MIN(NLA_U32, 1),
-	[XBZRLE_A_SESSION_WANT_ESTIMATE] = { .type = NLA_FLAG, },
 };
 
 /* XBZRLE_CMD_SESSION_SET - do */
@@ -38,12 +26,6 @@ const struct nla_policy xbzrle_flush_nl_policy[XBZRLE_A_SESSION_ID + 1] = {
 	[XBZRLE_A_SESSION_ID] = NLA_POLICY_MIN(NLA_U32, 1),
 };
 
-/* XBZRLE_CMD_REGION_GET - do */
-const struct nla_policy xbzrle_region_get_nl_policy[XBZRLE_A_REGION_ID + 1] = {
-	[XBZRLE_A_REGION_SESSION] = NLA_POLICY_MIN(NLA_U32, 1),
-	[XBZRLE_A_REGION_ID] = { .type = NLA_U32, },
-};
-
 /* XBZRLE_CMD_QUEUE_GET - do */
 const struct nla_policy xbzrle_queue_get_nl_policy[XBZRLE_A_QUEUE_ID + 1] = {
 	[XBZRLE_A_QUEUE_SESSION] = NLA_POLICY_MIN(NLA_U32, 1),
@@ -55,26 +37,13 @@ const struct nla_policy xbzrle_stats_get_nl_policy[XBZRLE_A_TOTALS_UNUSED + 1] =
 };
 
 /* Ops table for xbzrle */
-const struct genl_ops xbzrle_nl_ops[8] = {
-	{
-		.cmd		= XBZRLE_CMD_SETTINGS_GET,
-		.doit		= xbzrle_nl_settings_get_doit,
-		.policy		= xbzrle_settings_get_nl_policy,
-		.maxattr	= XBZRLE_A_SETTINGS_UNUSED,
-	},
-	{
-		.cmd		= XBZRLE_CMD_SETTINGS_SET,
-		.doit		= xbzrle_nl_settings_set_doit,
-		.policy		= xbzrle_settings_set_nl_policy,
-		.maxattr	= XBZRLE_A_SETTINGS_MEMORY_LIMIT,
-		.flags		= GENL_ADMIN_PERM,
-	},
+const struct genl_ops xbzrle_nl_ops[5] = {
 	{
 		.cmd		= XBZRLE_CMD_SESSION_GET,
 		.doit		= xbzrle_nl_session_get_doit,
 		.dumpit		= xbzrle_nl_session_get_dumpit,
 		.policy		= xbzrle_session_get_nl_policy,
-		.maxattr	= XBZRLE_A_SESSION_WANT_ESTIMATE,
+		.maxattr	= XBZRLE_A_SESSION_ID,
 	},
 	{
 		.cmd		= XBZRLE_CMD_SESSION_SET,
@@ -89,13 +58,6 @@ const struct genl_ops xbzrle_nl_ops[8] = {
 		.policy		= xbzrle_flush_nl_policy,
 		.maxattr	= XBZRLE_A_SESSION_ID,
 		.flags		= GENL_ADMIN_PERM,
-	},
-	{
-		.cmd		= XBZRLE_CMD_REGION_GET,
-		.doit		= xbzrle_nl_region_get_doit,
-		.dumpit		= xbzrle_nl_region_get_dumpit,
-		.policy		= xbzrle_region_get_nl_policy,
-		.maxattr	= XBZRLE_A_REGION_ID,
 	},
 	{
 		.cmd		= XBZRLE_CMD_QUEUE_GET,

@@ -11,35 +11,24 @@
 
 #include <uapi/linux/xbzrle_netlink.h>
 
-extern const struct nla_policy xbzrle_settings_get_nl_policy[XBZRLE_A_SETTINGS_UNUSED + 1];
-
-extern const struct nla_policy xbzrle_settings_set_nl_policy[XBZRLE_A_SETTINGS_MEMORY_LIMIT + 1];
-
-extern const struct nla_policy xbzrle_session_get_nl_policy[XBZRLE_A_SESSION_WANT_ESTIMATE + 1];
+extern const struct nla_policy xbzrle_session_get_nl_policy[XBZRLE_A_SESSION_ID + 1];
 
 extern const struct nla_policy xbzrle_session_set_nl_policy[XBZRLE_A_SESSION_CACHE_BYTES + 1];
 
 extern const struct nla_policy xbzrle_flush_nl_policy[XBZRLE_A_SESSION_ID + 1];
-
-extern const struct nla_policy xbzrle_region_get_nl_policy[XBZRLE_A_REGION_ID + 1];
 
 extern const struct nla_policy xbzrle_queue_get_nl_policy[XBZRLE_A_QUEUE_ID + 1];
 
 extern const struct nla_policy xbzrle_stats_get_nl_policy[XBZRLE_A_TOTALS_UNUSED + 1];
 
 /* Ops table for xbzrle */
-extern const struct genl_ops xbzrle_nl_ops[8];
+extern const struct genl_ops xbzrle_nl_ops[5];
 
-int xbzrle_nl_settings_get_doit(struct sk_buff *skb, struct genl_info *info);
-int xbzrle_nl_settings_set_doit(struct sk_buff *skb, struct genl_info *info);
 int xbzrle_nl_session_get_doit(struct sk_buff *skb, struct genl_info *info);
 int xbzrle_nl_session_get_dumpit(struct sk_buff *skb,
 				 struct netlink_callback *cb);
 int xbzrle_nl_session_set_doit(struct sk_buff *skb, struct genl_info *info);
 int xbzrle_nl_flush_doit(struct sk_buff *skb, struct genl_info *info);
-int xbzrle_nl_region_get_doit(struct sk_buff *skb, struct genl_info *info);
-int xbzrle_nl_region_get_dumpit(struct sk_buff *skb,
-				struct netlink_callback *cb);
 int xbzrle_nl_queue_get_doit(struct sk_buff *skb, struct genl_info *info);
 int xbzrle_nl_queue_get_dumpit(struct sk_buff *skb,
 			       struct netlink_callback *cb);

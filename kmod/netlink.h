@@ -4,19 +4,12 @@
 
 #include <linux/types.h>
 
-struct genl_family;
-struct sk_buff;
-struct xbz_pass;
-struct xbzrle_counters;
-
-extern struct genl_family xbz_nl_family;
+struct xbz_session;
 
 int xbz_netlink_init(void);
 void xbz_netlink_exit(void);
 
-int xbz_nl_put_u64(struct sk_buff *skb, int attr, u64 value);
-int xbz_nl_put_stats(struct sk_buff *skb, int attr,
-		     const struct xbzrle_counters *c, bool session);
-int xbz_nl_put_pass(struct sk_buff *skb, int attr, const struct xbz_pass *pass);
+void xbz_event(struct xbz_session *s, u8 cmd);
+void xbz_event_warning(struct xbz_session *s, u32 warning, u32 queue);
 
 #endif /* _XBZ_NETLINK_H */

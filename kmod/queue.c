@@ -1,20 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Queues: which pages belong to one, and how it goes around them. What happens
- * to a dirty page that is found is encode.c's.
+ * Queues: the pages that belong to one, the scan for dirty pages among them, and
+ * the queue's lock with what its holders do for requesters.
+ *
+ * A requester wants cached pages dropped: for a smaller cache, a flush, or a
+ * smaller limit of the host's. The lock may be held while guest memory is read,
+ * which takes as long as the session's process likes (userfaultfd, FUSE); so a
+ * requester never waits for it. Requesters set the limit or q->drop, then
+ * trylock. On contention the holder rechecks both after unlocking:
+ *
+ *   requester                           holder
+ *       set cache_limit, q->drop            unlock
+ *   (A) smp_mb()                        (B) smp_mb()
+ *       trylock                             read cache_limit, q->drop
+ *
+ * (A) pairs with (B): if the trylock fails, the holder sees what was set.
  */
 #include "queue.h"
 #include "region.h"
 #include "session.h"
 
 #include <linux/bitmap.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/xbzrle.h>
 
+/* Cached pages that are dropped before an ENCODE gets the lock. */
+#define XBZ_TRIM_PAGES 256UL
+/* Pages that are searched without a point to reschedule. */
+#define XBZ_FIND_PAGES BIT(20)
+
 /**
- * xbz_queue_init() - make a queue
+ * xbz_queue_init() - create a queue
  * @q: zeroed
- * @index: which one of the session's it is
+ * @index: its number in the session
  * @ring_bytes: its ring's size, checked
  * @cache_pages: its shard's limit
  *
@@ -28,14 +48,13 @@ int xbz_queue_init(struct xbz_queue *q, unsigned int index, u64 ring_bytes,
 
 	mutex_init(&q->lock);
 	q->index = index;
-	q->snapshot = xbz_cache_page_alloc();
+	q->snapshot = xbz_cache_page_alloc(false);
 	if (!q->snapshot)
 		return -ENOMEM;
 	ret = xbz_ring_init(&q->ring, ring_bytes);
 	if (ret)
 		goto err_snapshot;
-	xbz_cache_init(&q->cache, cache_pages);
-	q->cache.queue = index;
+	xbz_cache_init(&q->cache, &q->counters, cache_pages);
 	return 0;
 
 err_snapshot:
@@ -44,16 +63,17 @@ err_snapshot:
 }
 
 /**
- * xbz_queue_destroy() - free a queue
+ * xbz_queue_destroy() - free what a queue holds
  * @q: a queue after xbz_queue_init()
  *
- * Context: may sleep; the regions, and so all cached pages, are gone.
+ * Observers may still read its counters, and requesters find nothing to drop.
+ *
+ * Context: may sleep; the session has no regions, so nothing is cached.
  */
 void xbz_queue_destroy(struct xbz_queue *q)
 {
 	xbz_ring_destroy(&q->ring);
 	xbz_cache_page_free(q->snapshot);
-	mutex_destroy(&q->lock);
 }
 
 static unsigned int xbz_chunk_queue(const struct xbz_session *s,
@@ -67,7 +87,7 @@ static unsigned int xbz_chunk_queue(const struct xbz_session *s,
  * xbz_queue_of() - the queue that a page belongs to
  * @s: the session
  * @region: the page's region
- * @page: its number
+ * @page: its number in the region
  */
 struct xbz_queue *xbz_queue_of(struct xbz_session *s,
 			       const struct xbz_region *region,
@@ -80,11 +100,20 @@ struct xbz_queue *xbz_queue_of(struct xbz_session *s,
 static unsigned long xbz_find_bit(const unsigned long *bitmap, unsigned long end,
 				  unsigned long from)
 {
-	/*
-	 * Others may write to the bitmap while it is searched: a bit more or
-	 * less is found, but none behind the end.
-	 */
-	return data_race(find_next_bit(bitmap, end, from));
+	unsigned long next, found;
+
+	for (; from < end; from = next) {
+		next = min(from + XBZ_FIND_PAGES, end);
+		/*
+		 * The bitmap may be written to while it is searched: a bit more
+		 * or less is found, but none behind the end.
+		 */
+		found = data_race(find_next_bit(bitmap, next, from));
+		if (found < next)
+			return found;
+		cond_resched();
+	}
+	return end;
 }
 
 static unsigned long xbz_find_dirty(struct xbz_scan *scan,
@@ -111,7 +140,7 @@ static unsigned long xbz_find_dirty(struct xbz_scan *scan,
 }
 
 /**
- * xbz_scan_begin() - go once around a queue's pages from its cursor on
+ * xbz_scan_begin() - begin a round over a queue's pages from its cursor on
  * @scan: to be filled
  * @s: the session
  * @q: the queue
@@ -127,7 +156,7 @@ void xbz_scan_begin(struct xbz_scan *scan, struct xbz_session *s,
 		q->region = 0;
 		q->page = 0;
 	}
-	/* The region where it begins is looked at twice: its end, its start. */
+	/* The first region is searched twice: first its end, last its start. */
 	scan->regions = s->regions_end ? s->regions_end + 1 : 0;
 	scan->end = q->page;
 }
@@ -135,12 +164,12 @@ void xbz_scan_begin(struct xbz_scan *scan, struct xbz_session *s,
 /**
  * xbz_scan_next() - find the next dirty page
  * @scan: from xbz_scan_begin()
- * @place: set to the page, whose bit is left as it is
+ * @place: set to the page, whose bit stays set
  *
- * The queue's cursor is left on the page: who has dealt with it moves on.
+ * The queue's cursor is on the page until xbz_scan_advance().
  *
  * Context: as for xbz_scan_begin().
- * Return: false once it has been around.
+ * Return: false at the end of the round.
  */
 bool xbz_scan_next(struct xbz_scan *scan, struct xbz_place *place)
 {
@@ -167,4 +196,72 @@ bool xbz_scan_next(struct xbz_scan *scan, struct xbz_place *place)
 		q->page = 0;
 	}
 	return false;
+}
+
+/* Requests do not add up, and none makes another one smaller. */
+static void xbz_drop_raise(struct xbz_queue *q, long drop)
+{
+	long old = atomic_long_read(&q->drop);
+
+	while (old < drop && !atomic_long_try_cmpxchg(&q->drop, &old, drop))
+		;
+}
+
+/* Drops some of the cached pages that are too many; the lock is held. */
+static unsigned long xbz_trim_some(struct xbz_queue *q)
+{
+	unsigned long drop = atomic_long_xchg(&q->drop, 0);
+	unsigned long n = max(drop, xbz_cache_excess(&q->cache));
+
+	n = xbz_cache_drop(&q->cache, min(n, XBZ_TRIM_PAGES));
+	if (q->counters.cache_pages && n < drop)
+		xbz_drop_raise(q, drop - n);
+	return n;
+}
+
+/* Drops cached pages until none are too many, or another thread has the lock. */
+static unsigned long xbz_trim(struct xbz_queue *q)
+{
+	unsigned long dropped = 0;
+
+	for (;;) {
+		smp_mb(); /* (A) and (B) */
+		if (!xbz_cache_excess(&q->cache) && !atomic_long_read(&q->drop))
+			return dropped;
+		if (!mutex_trylock(&q->lock))
+			return dropped;
+		dropped += xbz_trim_some(q);
+		mutex_unlock(&q->lock);
+		cond_resched();
+	}
+}
+
+/**
+ * xbz_queue_unlock() - unlock a queue
+ * @q: the queue
+ *
+ * Every holder unlocks by this, and drops what requesters asked for.
+ *
+ * Context: may sleep.
+ */
+void xbz_queue_unlock(struct xbz_queue *q)
+{
+	mutex_unlock(&q->lock);
+	xbz_trim(q);
+}
+
+/**
+ * xbz_queue_trim() - have cached pages dropped
+ * @q: the queue
+ * @drop: number of pages; those above the limit are dropped in any case
+ *
+ * If the lock is held, its holder drops them after unlocking.
+ *
+ * Context: may sleep; the queue's lock is not held.
+ * Return: number of pages dropped here.
+ */
+unsigned long xbz_queue_trim(struct xbz_queue *q, unsigned long drop)
+{
+	xbz_drop_raise(q, drop);
+	return xbz_trim(q);
 }

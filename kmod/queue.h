@@ -3,6 +3,7 @@
 #define _XBZ_QUEUE_H
 
 #include "cache.h"
+#include "counter.h"
 #include "ring.h"
 
 #include <linux/atomic.h>
@@ -12,37 +13,19 @@
 
 struct xbz_region;
 struct xbz_session;
-struct xbzrle_counters;
-
-/* What a queue did; struct xbzrle_counters says what each of them counts. */
-struct xbz_queue_stats {
-	u64 pages_same;
-	u64 pages_zero;
-	u64 pages_delta;
-	u64 pages_raw;
-	u64 zero_based;
-	u64 bytes;
-	u64 bytes_delta;
-	u64 cache_hits;
-	u64 cache_misses;
-	u64 overflows;
-	u64 batches;
-	u64 ring_full;
-	u64 faults;
-};
 
 /**
  * struct xbz_queue - encodes the chunks that belong to it, in order
  * @lock: one ENCODE at a time; inside the session's lock
- * @index: which one it is
- * @broken: its consumer lied, nothing is encoded any more
- * @region: cursor: the region to go on in
- * @page: cursor: the page to go on with
+ * @index: its number in the session
+ * @broken: its consumer's position was invalid; it encodes nothing any more
+ * @region: cursor: the region to continue in
+ * @page: cursor: the page to continue with
  * @ring: its ring
  * @cache: its shard of the cache
  * @snapshot: the page being encoded, read from the guest once
- * @stats: its counters
- * @drop: copies that somebody wants to be dropped, see trim.c
+ * @counters: its counters
+ * @drop: cached pages that requesters want dropped
  *
  * A page always belongs to the same queue, so everything about it but the
  * shared bitmap is under one queue's lock.
@@ -56,14 +39,14 @@ struct xbz_queue {
 	struct xbz_ring ring;
 	struct xbz_cache cache;
 	void *snapshot;
-	struct xbz_queue_stats stats;
+	struct xbzrle_counters counters;
 	atomic_long_t drop;
 } ____cacheline_aligned_in_smp;
 
 /**
  * struct xbz_place - a dirty page that was found
  * @region: its region
- * @page: its number
+ * @page: its number in the region
  */
 struct xbz_place {
 	struct xbz_region *region;
@@ -71,10 +54,10 @@ struct xbz_place {
 };
 
 /**
- * struct xbz_scan - one time around a queue's pages
+ * struct xbz_scan - one round over a queue's pages
  * @s: the session
  * @q: the queue; its cursor moves
- * @regions: regions still to look at
+ * @regions: regions still to be searched
  * @end: where it began, in the last of them
  */
 struct xbz_scan {
@@ -92,7 +75,19 @@ struct xbz_queue *xbz_queue_of(struct xbz_session *s,
 			       unsigned long page);
 void xbz_scan_begin(struct xbz_scan *scan, struct xbz_session *s,
 		    struct xbz_queue *q);
-void xbz_queue_sum(const struct xbz_queue *q, struct xbzrle_counters *c);
 bool xbz_scan_next(struct xbz_scan *scan, struct xbz_place *place);
+void xbz_queue_unlock(struct xbz_queue *q);
+unsigned long xbz_queue_trim(struct xbz_queue *q, unsigned long drop);
+
+/**
+ * xbz_scan_advance() - move the cursor past the page that was found
+ * @scan: after xbz_scan_next()
+ *
+ * A page whose batch ends before it keeps the cursor.
+ */
+static inline void xbz_scan_advance(struct xbz_scan *scan)
+{
+	scan->q->page++;
+}
 
 #endif /* _XBZ_QUEUE_H */

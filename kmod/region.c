@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Regions: blocks of the guest's memory, each with the bitmap that it shares
- * with the process. Who sets and clears the bits is not decided here.
+ * Guest memory as a session sees it: regions, blocks of memory with the bitmap
+ * that the process shares; and KVM's memslots, each of which maps a part of a
+ * region. Fetching and clearing KVM's log is harvest.c's.
  */
 #include "region.h"
 #include "memory.h"
 #include "session.h"
-#include "trim.h"
 
+#include <linux/bitmap.h>
+#include <linux/err.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/overflow.h>
@@ -18,7 +20,10 @@
 #include <linux/uaccess.h>
 #include <linux/xbzrle.h>
 
-/* All of the range lies in mappings now; later faults are found when they come. */
+/* Pages that are counted without a point to reschedule. */
+#define XBZ_WEIGHT_PAGES BIT(20)
+
+/* The whole range is mapped now; later faults are reported by ENCODE. */
 static int xbz_range_mapped(struct mm_struct *mm, unsigned long start,
 			    unsigned long end)
 {
@@ -74,9 +79,10 @@ static unsigned long xbz_nr_leaves(const struct xbz_region *r)
 	return DIV_ROUND_UP(r->nr_pages, XBZRLE_CHUNK_PAGES);
 }
 
-static unsigned long xbz_nr_stale(const struct xbz_region *r)
+/* Words of a bit for each log block, of whatever size SETUP allows. */
+static unsigned long xbz_nr_needs_clear(const struct xbz_region *r)
 {
-	return BITS_TO_LONGS(DIV_ROUND_UP(r->nr_pages, XBZ_LOG_CHUNK_PAGES));
+	return BITS_TO_LONGS(DIV_ROUND_UP(r->nr_pages, BIT(XBZ_LOG_SHIFT_MIN)));
 }
 
 static void xbz_region_free(struct xbz_region *r)
@@ -88,7 +94,7 @@ static void xbz_region_free(struct xbz_region *r)
 			xbz_mem_free(r->leaf[i], XBZRLE_CHUNK_PAGES,
 				     sizeof(*r->leaf[i]));
 	xbz_mem_free(r->leaf, xbz_nr_leaves(r), sizeof(*r->leaf));
-	xbz_mem_free(r->stale, xbz_nr_stale(r), sizeof(*r->stale));
+	xbz_mem_free(r->needs_clear, xbz_nr_needs_clear(r), sizeof(*r->needs_clear));
 	xbz_pages_free(&r->bitmap_pages);
 	kfree(r);
 }
@@ -111,8 +117,8 @@ static struct xbz_region *xbz_region_new(const struct xbzrle_region *arg)
 			    DIV_ROUND_UP(words * sizeof(long), PAGE_SIZE), 0))
 		goto err_free;
 	r->bitmap = r->bitmap_pages.vaddr;
-	r->stale = xbz_mem_zalloc(xbz_nr_stale(r), sizeof(*r->stale));
-	if (!r->stale)
+	r->needs_clear = xbz_mem_zalloc(xbz_nr_needs_clear(r), sizeof(*r->needs_clear));
+	if (!r->needs_clear)
 		goto err_free;
 	r->leaf = xbz_mem_zalloc(xbz_nr_leaves(r), sizeof(*r->leaf));
 	if (!r->leaf)
@@ -154,7 +160,8 @@ int xbz_region_add(struct xbz_session *s, struct xbzrle_region *arg)
 	s->regions[id] = r;
 	s->regions_end = max(s->regions_end, id + 1);
 	mutex_unlock(&s->map_lock);
-	s->pages += r->nr_pages;
+	WRITE_ONCE(s->nr_regions, s->nr_regions + 1);
+	WRITE_ONCE(s->pages, s->pages + r->nr_pages);
 
 	arg->region = id;
 	arg->bitmap_offset = XBZ_MMAP_BITMAPS + id * XBZ_MMAP_WINDOW;
@@ -163,11 +170,11 @@ int xbz_region_add(struct xbz_session *s, struct xbzrle_region *arg)
 }
 
 /**
- * xbz_region_forget() - drop what is remembered of pages
+ * xbz_region_forget() - drop what is known of pages
  * @s: the session
  * @r: the region
  * @page: the first page
- * @end: behind the last one
+ * @end: one behind the last page
  *
  * Context: the session's lock is held for writing. May sleep.
  */
@@ -183,11 +190,12 @@ void xbz_region_forget(struct xbz_session *s, struct xbz_region *r,
 			page = next;
 			continue;
 		}
-		/* No ENCODE has it, but somebody may be dropping copies. */
+		/* No ENCODE holds it, but a requester may be trimming. */
 		q = xbz_queue_of(s, r, page);
 		mutex_lock(&q->lock);
 		for (; page < next; page++)
-			xbz_cache_put(&q->cache, r, page, XBZ_KNOWN_NOTHING);
+			xbz_cache_commit(&q->cache, r, page, XBZ_KNOWN_NOTHING,
+					 NULL);
 		xbz_queue_unlock(q);
 		cond_resched();
 	}
@@ -202,12 +210,13 @@ static void xbz_region_remove(struct xbz_session *s, struct xbz_region *r)
 	while (s->regions_end && !s->regions[s->regions_end - 1])
 		s->regions_end--;
 	mutex_unlock(&s->map_lock);
-	s->pages -= r->nr_pages;
+	WRITE_ONCE(s->nr_regions, s->nr_regions - 1);
+	WRITE_ONCE(s->pages, s->pages - r->nr_pages);
 	xbz_region_free(r);
 }
 
 /**
- * xbz_region_del() - remove a region and what is cached of it
+ * xbz_region_del() - remove a region and its cached pages
  * @s: the session
  * @id: the region
  *
@@ -227,15 +236,38 @@ int xbz_region_del(struct xbz_session *s, u32 id)
 }
 
 /**
- * xbz_region_del_all() - remove all regions of a session that ends
- * @s: the session; its slots are gone
+ * xbz_region_del_all() - remove all regions at the end of a session
+ * @s: the session; it has no slots
  *
- * Context: nobody else can reach the session.
+ * Context: no file refers to the session any more.
  */
 void xbz_region_del_all(struct xbz_session *s)
 {
 	while (s->regions_end)
 		xbz_region_remove(s, s->regions[s->regions_end - 1]);
+}
+
+/**
+ * xbz_region_dirty() - count a region's dirty pages
+ * @r: the region
+ *
+ * Context: may sleep; the process may change the bitmap at the same time.
+ * Return: pages.
+ */
+u64 xbz_region_dirty(const struct xbz_region *r)
+{
+	const unsigned long *bitmap = (const unsigned long *)r->bitmap;
+	unsigned long at;
+	u64 dirty = 0;
+
+	for (at = 0; at < r->nr_pages; at += XBZ_WEIGHT_PAGES) {
+		/* Written to while it is counted: a few bits more or less. */
+		dirty += data_race(bitmap_weight(bitmap + at / BITS_PER_LONG,
+						 min(r->nr_pages - at,
+						     XBZ_WEIGHT_PAGES)));
+		cond_resched();
+	}
+	return dirty;
 }
 
 /**
@@ -274,4 +306,108 @@ struct xbz_region *xbz_region_range(struct xbz_session *s, u32 id, u64 first,
 	if (!nr || first >= r->nr_pages || nr > r->nr_pages - first)
 		return ERR_PTR(-ERANGE);
 	return r;
+}
+
+static void xbz_slot_free(struct xbz_slot *slot)
+{
+	xbz_mem_free(slot->fetched, BITS_TO_U64(slot->nr_pages),
+		     sizeof(*slot->fetched));
+	kfree(slot);
+}
+
+/**
+ * xbz_slot_add() - start harvesting a slot
+ * @s: the session
+ * @arg: as XBZRLE_SLOT_SET has it
+ *
+ * Context: the session's lock is held for writing.
+ * Return: 0, or an error that uapi/linux/xbzrle.h lists.
+ */
+int xbz_slot_add(struct xbz_session *s, const struct xbzrle_slot *arg)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
+	struct xbz_region *r;
+	struct xbz_slot *slot;
+	int ret;
+
+	if (!s->vm)
+		return -ENODEV;
+	r = xbz_region_range(s, arg->region, arg->first_page, arg->nr_pages);
+	if (IS_ERR(r))
+		return PTR_ERR(r);
+	if (xa_load(&s->slots, arg->slot))
+		return -EEXIST;
+	if (s->nr_slots >= XBZRLE_MAX_SLOTS ||
+	    arg->nr_pages > XBZ_SLOT_PAGES_MAX - s->slot_pages)
+		return -ENOSPC;
+
+	slot = kzalloc(sizeof(*slot), gfp);
+	if (!slot)
+		return -ENOMEM;
+	slot->id = arg->slot;
+	slot->region = r;
+	slot->first = arg->first_page;
+	slot->nr_pages = arg->nr_pages;
+	ret = -ENOMEM;
+	if (s->manual_protect) {
+		slot->fetched = xbz_mem_zalloc(BITS_TO_U64(slot->nr_pages),
+					       sizeof(*slot->fetched));
+		if (!slot->fetched)
+			goto err_free;
+	}
+	ret = xa_err(xa_store(&s->slots, slot->id, slot, gfp));
+	if (ret)
+		goto err_free;
+	r->nr_slots++;
+	s->nr_slots++;
+	s->slot_pages += slot->nr_pages;
+	return 0;
+
+err_free:
+	xbz_slot_free(slot);
+	return ret;
+}
+
+static void xbz_slot_remove(struct xbz_session *s, struct xbz_slot *slot)
+{
+	xa_erase(&s->slots, slot->id);
+	slot->region->nr_slots--;
+	s->nr_slots--;
+	s->slot_pages -= slot->nr_pages;
+	xbz_slot_free(slot);
+}
+
+/**
+ * xbz_slot_del() - stop harvesting a slot
+ * @s: the session
+ * @id: KVM's number for it
+ *
+ * Bits that were fetched and not cleared stay set in KVM's log, too.
+ *
+ * Context: the session's lock is held for writing.
+ * Return: 0, or -ENOENT.
+ */
+int xbz_slot_del(struct xbz_session *s, u32 id)
+{
+	struct xbz_slot *slot = xa_load(&s->slots, id);
+
+	if (!slot)
+		return -ENOENT;
+	xbz_slot_remove(s, slot);
+	return 0;
+}
+
+/**
+ * xbz_slot_del_all() - stop harvesting all slots
+ * @s: the session
+ *
+ * Context: no file refers to the session any more.
+ */
+void xbz_slot_del_all(struct xbz_session *s)
+{
+	struct xbz_slot *slot;
+	unsigned long id;
+
+	xa_for_each(&s->slots, id, slot)
+		xbz_slot_remove(s, slot);
 }

@@ -1,30 +1,127 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A queue's ring: one producer, this module under the queue's lock, and one
- * consumer, the process that has it mapped. The data is mapped twice in a row
- * on both sides, as kernel/bpf/ringbuf.c does, so that what wraps is still one
- * contiguous range. Records and batches are not known here.
+ * Memory shared with a session's process: pages of order 0 that are contiguous
+ * to the kernel by vmap(), for bitmaps and rings; and a queue's ring. A ring has
+ * one producer, this module under the queue's lock, and one consumer, the
+ * process. Its data is mapped twice in a row on both sides, as in
+ * kernel/bpf/ringbuf.c, so that a batch that wraps is still contiguous.
  *
- * Who orders what:
+ * Memory ordering of the positions:
  *
  *   producer                            consumer
  *   (A) load-acquire cons->pos          (C) load-acquire prod->pos
  *       write data                          read data
  *   (B) store-release prod->pos         (D) store-release cons->pos
  *
- * B pairs with C: the data is there when its position is. D pairs with A: data
- * is overwritten only after it was read. A consumer that takes its positions
- * from ENCODE's result needs no C: the ioctl's return orders it.
+ * (B) pairs with (C): the data is visible when its position is. (D) pairs with
+ * (A): data is overwritten only after it was read. A consumer that takes
+ * positions from ENCODE's result needs no (C): the ioctl's return orders it.
  */
 #include "ring.h"
+#include "memory.h"
 
-#include "core/ring.h"
-
+#include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/vmalloc.h>
 #include <linux/xbzrle.h>
 
+static void xbz_pages_drop(struct xbz_pages *p)
+{
+	unsigned long i;
+
+	for (i = 0; i < p->nr && p->page[i]; i++) {
+		xbz_mem_page_free(p->page[i]);
+		cond_resched();
+	}
+	xbz_mem_free(p->page, p->nr + p->twice, sizeof(*p->page));
+	p->page = NULL;
+}
+
 /**
- * xbz_ring_init() - make a ring
+ * xbz_pages_alloc() - allocate and map zeroed pages
+ * @p: to be filled
+ * @nr: number of pages, bounded by the caller
+ * @twice: number of pages at the end to map a second time behind it
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int xbz_pages_alloc(struct xbz_pages *p, unsigned long nr, unsigned long twice)
+{
+	unsigned long i;
+
+	p->page = xbz_mem_zalloc(nr + twice, sizeof(*p->page));
+	if (!p->page)
+		return -ENOMEM;
+	p->nr = nr;
+	p->twice = twice;
+
+	for (i = 0; i < nr; i++) {
+		p->page[i] = xbz_mem_page(false);
+		if (!p->page[i] || fatal_signal_pending(current))
+			goto err_drop;
+		clear_highpage(p->page[i]);
+		cond_resched();
+	}
+	for (i = 0; i < twice; i++)
+		p->page[nr + i] = p->page[nr - twice + i];
+
+	p->vaddr = vmap(p->page, nr + twice, VM_MAP, PAGE_KERNEL);
+	if (!p->vaddr)
+		goto err_drop;
+	return 0;
+
+err_drop:
+	xbz_pages_drop(p);
+	return -ENOMEM;
+}
+
+/**
+ * xbz_pages_free() - unmap, wipe and free pages
+ * @p: filled by xbz_pages_alloc(), or all zero
+ *
+ * A process that has mapped them keeps the wiped pages until it unmaps them.
+ *
+ * Context: may sleep.
+ */
+void xbz_pages_free(struct xbz_pages *p)
+{
+	if (!p->page)
+		return;
+	vunmap(p->vaddr);
+	p->vaddr = NULL;
+	xbz_pages_drop(p);
+}
+
+/**
+ * xbz_pages_mmap() - map all of the pages into a process
+ * @p: the pages
+ * @vma: a new shared VMA of exactly their size
+ * @writable: whether the process may ever write to them
+ *
+ * Inserts struct pages, which a socket can pin, unlike remap_pfn_range().
+ *
+ * Context: from .mmap, the mmap lock is held for writing.
+ * Return: 0, -EINVAL for a private mapping or another size, -EPERM for an
+ * executable mapping or a writable one of read-only pages, or -ENOMEM.
+ */
+int xbz_pages_mmap(const struct xbz_pages *p, struct vm_area_struct *vma,
+		   bool writable)
+{
+	if (!(vma->vm_flags & VM_SHARED) ||
+	    vma_pages(vma) != p->nr + p->twice)
+		return -EINVAL;
+	if (vma->vm_flags & (writable ? VM_EXEC : VM_EXEC | VM_WRITE))
+		return -EPERM;
+
+	xbz_vm_flags_mod(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP,
+			 writable ? VM_MAYEXEC : VM_MAYEXEC | VM_MAYWRITE);
+	return vm_map_pages_zero(vma, p->page, p->nr + p->twice);
+}
+
+/**
+ * xbz_ring_init() - create a ring
  * @ring: a zeroed ring
  * @size: bytes, checked by the caller
  *
@@ -67,16 +164,16 @@ void xbz_ring_destroy(struct xbz_ring *ring)
 }
 
 /**
- * xbz_ring_reserve() - look how much may be produced
+ * xbz_ring_reserve() - read the consumer's position
  * @ring: the ring
  * @room: set to the free bytes
  *
  * Context: the queue's lock is held.
- * Return: 0, or -EPIPE if the consumer's position makes no sense.
+ * Return: 0, or -EPIPE if the consumer's position is invalid.
  */
 int xbz_ring_reserve(struct xbz_ring *ring, u64 *room)
 {
-	/* (A), pairs with (D). Once: the process can change it meanwhile. */
+	/* (A), pairs with (D). Read once: the process can change it any time. */
 	u64 cons = smp_load_acquire(&ring->cons->pos);
 
 	if (!xbz_ring_room(ring->pos, ring->seen, cons, ring->size, room))
@@ -86,21 +183,9 @@ int xbz_ring_reserve(struct xbz_ring *ring, u64 *room)
 }
 
 /**
- * xbz_ring_at() - where to write
+ * xbz_ring_publish() - hand bytes to the consumer
  * @ring: the ring
- * @ahead: bytes behind the producer's position, less than the ring's size
- *
- * Return: the address; the reserved room behind it is contiguous.
- */
-void *xbz_ring_at(const struct xbz_ring *ring, u64 ahead)
-{
-	return ring->data + xbz_ring_offset(ring->pos + ahead, ring->size);
-}
-
-/**
- * xbz_ring_publish() - give bytes to the consumer
- * @ring: the ring
- * @bytes: how many, not more than reserved
+ * @bytes: number of bytes, at most what was reserved
  *
  * Context: the queue's lock is held.
  */

@@ -2,11 +2,12 @@
 #ifndef _XBZ_RING_H
 #define _XBZ_RING_H
 
-#include "pages.h"
+#include "core/ring.h"
 
 #include <linux/sizes.h>
 #include <linux/types.h>
 
+struct page;
 struct vm_area_struct;
 struct xbzrle_ring_cons;
 struct xbzrle_ring_prod;
@@ -15,15 +16,34 @@ struct xbzrle_ring_prod;
 #define XBZ_RING_MAX SZ_256M
 
 /**
+ * struct xbz_pages - pages that the kernel and a process map as one range
+ * @page: the pages
+ * @nr: number of pages
+ * @twice: number of pages at the end that are mapped a second time behind it
+ * @vaddr: the kernel's mapping of @nr + @twice pages
+ */
+struct xbz_pages {
+	struct page **page;
+	unsigned long nr;
+	unsigned long twice;
+	void *vaddr;
+};
+
+int xbz_pages_alloc(struct xbz_pages *p, unsigned long nr, unsigned long twice);
+void xbz_pages_free(struct xbz_pages *p);
+int xbz_pages_mmap(const struct xbz_pages *p, struct vm_area_struct *vma,
+		   bool writable);
+
+/**
  * struct xbz_ring - a queue's ring
  * @cons_pages: the consumer's page, which the process may write
- * @prod_pages: the producer's page and the data, twice; read-only to it
+ * @prod_pages: the producer's page and the data, twice; read-only to the process
  * @cons: the consumer's position; untrusted
- * @prod: the producer's position for the process to read
+ * @prod: the producer's position as the process reads it
  * @data: the data, 2 * @size bytes that repeat after @size
  * @size: a power of two
- * @pos: the producer's position; the process cannot reach this one
- * @seen: the consumer's position when it was last looked at
+ * @pos: the producer's position; not in shared memory
+ * @seen: the consumer's position at the last xbz_ring_reserve()
  */
 struct xbz_ring {
 	struct xbz_pages cons_pages;
@@ -39,9 +59,20 @@ struct xbz_ring {
 int xbz_ring_init(struct xbz_ring *ring, u64 size);
 void xbz_ring_destroy(struct xbz_ring *ring);
 int xbz_ring_reserve(struct xbz_ring *ring, u64 *room);
-void *xbz_ring_at(const struct xbz_ring *ring, u64 ahead);
 void xbz_ring_publish(struct xbz_ring *ring, u64 bytes);
 int xbz_ring_mmap(struct xbz_ring *ring, struct vm_area_struct *vma,
 		  unsigned long pgoff);
+
+/**
+ * xbz_ring_at() - the address to write to
+ * @ring: the ring
+ * @ahead: bytes behind the producer's position, less than the ring's size
+ *
+ * Return: the address; the reserved room behind it is contiguous.
+ */
+static inline void *xbz_ring_at(const struct xbz_ring *ring, u64 ahead)
+{
+	return ring->data + xbz_ring_offset(ring->pos + ahead, ring->size);
+}
 
 #endif /* _XBZ_RING_H */

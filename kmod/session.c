@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A session's life: made by open, bound to a process by SETUP, gone with the
- * last reference to the file. Also what concerns all of its queues at once.
+ * A session's life, from SETUP to the last reference; the table of all sessions,
+ * by which observers find them; and what concerns all of its queues at once.
+ *
+ * The session's file holds a reference, and so does each observer. The end of the
+ * file frees all memory but the struct and the queues, and waits for no reader. So
+ * an observer uses those only, and may be descheduled with its reference.
  */
 #include "session.h"
-#include "event.h"
+#include "harvest.h"
 #include "memory.h"
+#include "netlink.h"
 #include "region.h"
-#include "registry.h"
-#include "settings.h"
-#include "slot.h"
-#include "trim.h"
-#include "vm.h"
-
-#include "core/ring.h"
 
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/ktime.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/pid.h>
@@ -26,211 +25,208 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/xbzrle_netlink.h>
 
-/**
- * xbz_session_new() - make an unbound session
- *
- * Context: may sleep.
- * Return: the session, or NULL without memory.
+/*
+ * All sessions by number. Numbers increase and are not reused until they wrap,
+ * so that a number that was read does not soon mean another session. The lock of
+ * the table protects the totals, too.
  */
-struct xbz_session *xbz_session_new(void)
-{
-	struct xbz_session *s;
-
-	s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
-	if (!s)
-		return NULL;
-	init_rwsem(&s->lock);
-	mutex_init(&s->map_lock);
-	mutex_init(&s->log_lock);
-	xa_init_flags(&s->slots, XA_FLAGS_ACCOUNT);
-	return s;
-}
-
-static void xbz_queues_free(struct xbz_queue *queues, unsigned int nr)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr; i++)
-		xbz_queue_destroy(&queues[i]);
-	kvfree(queues);
-}
-
-/**
- * xbz_session_free() - end a session
- * @s: the session; nobody else can reach it
- *
- * Context: may sleep; any process, also when the session's own is gone.
- */
-void xbz_session_free(struct xbz_session *s)
-{
-	/* Before anything goes that can be seen from outside. */
-	if (s->mm) {
-		xbz_event_end(s);
-		xbz_registry_del(s);
-	}
-	xbz_slot_del_all(s);
-	xa_destroy(&s->slots);
-	xbz_region_del_all(s);
-	kfree(s->regions);
-	xbz_queues_free(s->queues, s->nr_queues);
-	kfree(s->log_buf);
-	if (s->vm)
-		fput(s->vm);
-	if (s->mm) {
-		put_pid(s->pid);
-		mmdrop(s->mm);
-	}
-	kfree(s);
-}
+static DEFINE_XARRAY_ALLOC1(xbz_sessions);
+static u32 xbz_next_id = 1;
+static struct xbzrle_counters xbz_past;
+static u64 xbz_started;
+static u64 xbz_ended;
 
 static int xbz_setup_check(const struct xbzrle_setup *arg)
 {
-	if (arg->reserved ||
-	    strnlen(arg->name, sizeof(arg->name)) == sizeof(arg->name))
+	if (strnlen(arg->name, sizeof(arg->name)) == sizeof(arg->name))
 		return -EINVAL;
 	if (arg->page_shift != XBZRLE_PAGE_SHIFT)
 		return -EDOM;
 	if (!arg->nr_queues || arg->nr_queues > XBZRLE_MAX_QUEUES ||
 	    !xbz_ring_size_ok(arg->ring_bytes, XBZ_RING_MIN, XBZ_RING_MAX))
 		return -ERANGE;
+	if (arg->log_block_pages &&
+	    (!is_power_of_2(arg->log_block_pages) ||
+	     arg->log_block_pages < BIT(XBZ_LOG_SHIFT_MIN) ||
+	     arg->log_block_pages > BIT(XBZ_LOG_SHIFT_MAX)))
+		return -ERANGE;
 	if (arg->vm_fd == -1 && arg->flags & XBZRLE_SETUP_MANUAL_PROTECT)
 		return -EINVAL;
 	return 0;
 }
 
-/**
- * xbz_shard_pages() - a shard's part of a session's cache
- * @bytes: what the session's copies may take
- * @nr_queues: its queues
- *
- * Return: pages.
- */
-unsigned long xbz_shard_pages(u64 bytes, unsigned int nr_queues)
+/* A shard's part of a session's cache, in pages. */
+static unsigned long xbz_shard_pages(u64 bytes, unsigned int nr_queues)
 {
 	return min_t(u64, bytes >> XBZRLE_PAGE_SHIFT, ULONG_MAX) / nr_queues;
 }
 
-static struct xbz_queue *xbz_queues_new(const struct xbzrle_setup *arg)
+static void xbz_queues_destroy(struct xbz_session *s, unsigned int nr)
+{
+	while (nr--)
+		xbz_queue_destroy(&s->queues[nr]);
+}
+
+static int xbz_queues_init(struct xbz_session *s,
+			   const struct xbzrle_setup *arg)
 {
 	unsigned long pages = xbz_shard_pages(arg->cache_bytes, arg->nr_queues);
-	struct xbz_queue *queues;
 	unsigned int i;
 	int ret;
 
-	queues = kvcalloc(arg->nr_queues, sizeof(*queues),
-			  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!queues)
-		return ERR_PTR(-ENOMEM);
+	s->queues = kvcalloc(arg->nr_queues, sizeof(*s->queues),
+			     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!s->queues)
+		return -ENOMEM;
 	for (i = 0; i < arg->nr_queues; i++) {
-		ret = xbz_queue_init(&queues[i], i, arg->ring_bytes, pages);
+		ret = xbz_queue_init(&s->queues[i], i, arg->ring_bytes, pages);
 		if (ret)
-			goto err_free;
+			goto err_queues;
 	}
-	return queues;
+	s->nr_queues = arg->nr_queues;
+	return 0;
 
-err_free:
-	xbz_queues_free(queues, i);
-	return ERR_PTR(ret);
+err_queues:
+	xbz_queues_destroy(s, i);
+	kvfree(s->queues);
+	return ret;
+}
+
+static int xbz_session_publish(struct xbz_session *s)
+{
+	int ret;
+
+	xa_lock(&xbz_sessions);
+	ret = __xa_alloc_cyclic(&xbz_sessions, &s->id, s, XA_LIMIT(1, INT_MAX),
+				&xbz_next_id, GFP_KERNEL);
+	if (ret >= 0)
+		xbz_started++;
+	xa_unlock(&xbz_sessions);
+	return ret < 0 ? ret : 0;
+}
+
+/* No observer finds it any more; what it did is added to the totals. */
+static void xbz_session_unpublish(struct xbz_session *s)
+{
+	xa_lock(&xbz_sessions);
+	__xa_erase(&xbz_sessions, s->id);
+	xbz_session_sum(s, &xbz_past);
+	/* Its cache is not in the past, it is gone. */
+	xbz_past.cache_pages = 0;
+	xbz_past.cache_zero = 0;
+	xbz_past.cache_limit = 0;
+	xbz_ended++;
+	xa_unlock(&xbz_sessions);
 }
 
 /**
- * xbz_session_setup() - bind a session to the calling process
- * @s: the session
- * @arg: as XBZRLE_SETUP has it; the outputs are filled in
+ * xbz_session_new() - create a session of the calling process
+ * @arg: as XBZRLE_SETUP has it, defaults applied; the outputs are filled in
  *
- * Context: the session's lock is held for writing.
- * Return: 0, or an error that uapi/linux/xbzrle.h lists.
+ * Context: may sleep.
+ * Return: the session, to be ended with xbz_session_end(), or an error that
+ * uapi/linux/xbzrle.h lists.
  */
-int xbz_session_setup(struct xbz_session *s, struct xbzrle_setup *arg)
+struct xbz_session *xbz_session_new(struct xbzrle_setup *arg)
 {
 	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
-	struct xbz_region **regions;
-	struct xbz_queue *queues;
-	struct file *vm = NULL;
-	unsigned int i;
-	u64 *log_buf;
+	struct xbz_session *s;
 	int ret;
 
-	if (s->mm)
-		return -EBUSY;
-	ret = xbz_settings_apply(arg);
-	if (ret)
-		return ret;
 	ret = xbz_setup_check(arg);
 	if (ret)
-		return ret;
+		return ERR_PTR(ret);
+	s = kzalloc(sizeof(*s), gfp);
+	if (!s)
+		return ERR_PTR(-ENOMEM);
 	if (arg->vm_fd != -1) {
-		vm = xbz_vm_get(arg->vm_fd);
-		if (IS_ERR(vm))
-			return PTR_ERR(vm);
+		s->vm = xbz_vm_get(arg->vm_fd);
+		if (IS_ERR(s->vm)) {
+			ret = PTR_ERR(s->vm);
+			goto err_free;
+		}
 	}
 	ret = -ENOMEM;
-	regions = kcalloc(XBZRLE_MAX_REGIONS, sizeof(*regions), gfp);
-	if (!regions)
+	s->regions = kcalloc(XBZRLE_MAX_REGIONS, sizeof(*s->regions), gfp);
+	if (!s->regions)
 		goto err_vm;
-	log_buf = kmalloc(XBZ_LOG_BUF_BYTES, gfp);
-	if (!log_buf)
+	s->log_buf = kmalloc(XBZ_LOG_BUF_BYTES, gfp);
+	if (!s->log_buf)
 		goto err_regions;
-	queues = xbz_queues_new(arg);
-	if (IS_ERR(queues)) {
-		ret = PTR_ERR(queues);
+	ret = xbz_queues_init(s, arg);
+	if (ret)
 		goto err_log_buf;
-	}
 
-	s->vm = vm;
-	s->manual_protect = arg->flags & XBZRLE_SETUP_MANUAL_PROTECT;
-	s->owner = current_uid();
-	s->pid = get_task_pid(current, PIDTYPE_TGID);
-	s->born = ktime_get_ns();
-	s->refused = xbz_mem_refused();
-	s->now.begin = s->born;
-	s->log_buf = log_buf;
+	init_rwsem(&s->lock);
+	mutex_init(&s->map_lock);
+	mutex_init(&s->log_lock);
+	spin_lock_init(&s->stat_lock);
+	refcount_set(&s->refs, 1);
+	xa_init_flags(&s->slots, XA_FLAGS_ACCOUNT);
 	strscpy(s->name, arg->name, sizeof(s->name));
-
-	mutex_lock(&s->map_lock);
-	s->regions = regions;
-	s->queues = queues;
-	s->nr_queues = arg->nr_queues;
+	s->manual_protect = arg->flags & XBZRLE_SETUP_MANUAL_PROTECT;
+	s->log_shift = arg->log_block_pages ? ilog2(arg->log_block_pages) :
+					      XBZ_LOG_SHIFT_MAX;
 	s->cache_bytes = arg->cache_bytes;
+	s->owner = current_uid();
+	s->born = ktime_get_ns();
+	s->now.begin = s->born;
+	s->pid = get_task_pid(current, PIDTYPE_TGID);
 	/* Not mm_users: our file is part of what keeps that alive. */
 	mmgrab(current->mm);
 	s->mm = current->mm;
-	mutex_unlock(&s->map_lock);
 
-	/* From here on it is seen, so it has all that one can see. */
-	ret = xbz_registry_add(s);
+	/* Observers find it from here on: it is complete. */
+	ret = xbz_session_publish(s);
 	if (ret)
-		goto err_undo;
-	for (i = 0; i < s->nr_queues; i++)
-		queues[i].cache.session = s->id;
-	xbz_event_start(s);
+		goto err_mm;
+	xbz_event(s, XBZRLE_CMD_SESSION_START);
 
 	arg->session = s->id;
 	arg->ring_offset = XBZ_MMAP_RINGS;
 	arg->ring_stride = XBZ_MMAP_WINDOW;
-	return 0;
+	return s;
 
-err_undo:
-	mutex_lock(&s->map_lock);
+err_mm:
 	mmdrop(s->mm);
-	s->mm = NULL;
-	s->nr_queues = 0;
-	s->queues = NULL;
-	s->regions = NULL;
-	mutex_unlock(&s->map_lock);
 	put_pid(s->pid);
-	s->log_buf = NULL;
-	s->vm = NULL;
-	xbz_queues_free(queues, arg->nr_queues);
+	xbz_queues_destroy(s, s->nr_queues);
+	kvfree(s->queues);
 err_log_buf:
-	kfree(log_buf);
+	kfree(s->log_buf);
 err_regions:
-	kfree(regions);
+	kfree(s->regions);
 err_vm:
-	if (vm)
-		fput(vm);
-	return ret;
+	if (s->vm)
+		fput(s->vm);
+err_free:
+	kfree(s);
+	return ERR_PTR(ret);
+}
+
+/**
+ * xbz_session_end() - end a session with its file
+ * @s: the session
+ *
+ * Context: may sleep; in any process, also after the session's own has exited.
+ */
+void xbz_session_end(struct xbz_session *s)
+{
+	xbz_session_unpublish(s);
+	xbz_event(s, XBZRLE_CMD_SESSION_END);
+
+	xbz_slot_del_all(s);
+	xa_destroy(&s->slots);
+	xbz_region_del_all(s);
+	xbz_queues_destroy(s, s->nr_queues);
+	kfree(s->log_buf);
+	kfree(s->regions);
+	if (s->vm)
+		fput(s->vm);
+	mmdrop(s->mm);
+	xbz_session_put(s);
 }
 
 static int xbz_mmap_locked(struct xbz_session *s, struct vm_area_struct *vma)
@@ -240,11 +236,6 @@ static int xbz_mmap_locked(struct xbz_session *s, struct vm_area_struct *vma)
 	struct xbz_region *r;
 	u64 i;
 
-	if (!s->mm)
-		return -ENOTCONN;
-	if (s->mm != current->mm)
-		return -EPERM;
-
 	if (offset >= XBZ_MMAP_BITMAPS) {
 		i = (offset - XBZ_MMAP_BITMAPS) / XBZ_MMAP_WINDOW;
 		r = i < XBZRLE_MAX_REGIONS ? xbz_region_find(s, i) : NULL;
@@ -252,8 +243,6 @@ static int xbz_mmap_locked(struct xbz_session *s, struct vm_area_struct *vma)
 			return -EINVAL;
 		return xbz_pages_mmap(&r->bitmap_pages, vma, true);
 	}
-	if (offset < XBZ_MMAP_RINGS)
-		return -EINVAL;
 	i = (offset - XBZ_MMAP_RINGS) / XBZ_MMAP_WINDOW;
 	if (i >= s->nr_queues)
 		return -EINVAL;
@@ -268,13 +257,15 @@ static int xbz_mmap_locked(struct xbz_session *s, struct vm_area_struct *vma)
  *
  * Context: from .mmap: the mmap lock is held, so the session's lock is not
  * taken.
- * Return: 0; -ENOTCONN before SETUP, -EPERM for a foreign process, -EINVAL for
- * an offset or size where nothing is, else see xbz_pages_mmap().
+ * Return: 0; -EPERM for another process, -EINVAL for an offset or size of nothing
+ * that exists, else see xbz_pages_mmap().
  */
 int xbz_session_mmap(struct xbz_session *s, struct vm_area_struct *vma)
 {
 	int ret;
 
+	if (s->mm != current->mm)
+		return -EPERM;
 	mutex_lock(&s->map_lock);
 	ret = xbz_mmap_locked(s, vma);
 	mutex_unlock(&s->map_lock);
@@ -282,7 +273,7 @@ int xbz_session_mmap(struct xbz_session *s, struct vm_area_struct *vma)
 }
 
 /**
- * xbz_session_invalidate() - forget pages that others have sent
+ * xbz_session_invalidate() - drop what is known of pages sent past the session
  * @s: the session
  * @arg: as XBZRLE_INVALIDATE has it
  *
@@ -316,54 +307,22 @@ int xbz_session_cache(struct xbz_session *s, struct xbzrle_cache *arg)
 {
 	unsigned int i;
 
-	arg->old_bytes = xbz_trim_resize(s, arg->cache_bytes);
+	arg->old_bytes = xbz_session_resize(s, arg->cache_bytes);
 	arg->used_bytes = 0;
 	for (i = 0; i < s->nr_queues; i++) {
 		struct xbz_queue *q = &s->queues[i];
 
-		/* What somebody else was just dropping is not left to him. */
+		/* A requester may hold the lock: do not leave the rest to it. */
 		mutex_lock(&q->lock);
 		xbz_cache_drop(&q->cache, xbz_cache_excess(&q->cache));
-		arg->used_bytes += (u64)q->cache.nr << XBZRLE_PAGE_SHIFT;
+		arg->used_bytes += q->counters.cache_pages << XBZRLE_PAGE_SHIFT;
 		xbz_queue_unlock(q);
 	}
 	return 0;
 }
 
 /**
- * xbz_queue_sum() - add what a queue did
- * @q: the queue
- * @c: what to add it to
- *
- * Single words, read while they change: each is right, their sums nearly.
- *
- * Context: any; no lock is needed.
- */
-void xbz_queue_sum(const struct xbz_queue *q, struct xbzrle_counters *c)
-{
-	const struct xbz_queue_stats *st = &q->stats;
-
-	c->pages_same += READ_ONCE(st->pages_same);
-	c->pages_zero += READ_ONCE(st->pages_zero);
-	c->pages_delta += READ_ONCE(st->pages_delta);
-	c->pages_raw += READ_ONCE(st->pages_raw);
-	c->zero_based += READ_ONCE(st->zero_based);
-	c->bytes += READ_ONCE(st->bytes);
-	c->bytes_delta += READ_ONCE(st->bytes_delta);
-	c->cache_hits += READ_ONCE(st->cache_hits);
-	c->cache_misses += READ_ONCE(st->cache_misses);
-	c->overflows += READ_ONCE(st->overflows);
-	c->cache_pages += READ_ONCE(q->cache.nr);
-	c->cache_zero += READ_ONCE(q->cache.nr_zero);
-	c->cache_limit += READ_ONCE(q->cache.limit);
-	c->evictions += READ_ONCE(q->cache.evictions);
-	c->batches += READ_ONCE(st->batches);
-	c->ring_full += READ_ONCE(st->ring_full);
-	c->faults += READ_ONCE(st->faults);
-}
-
-/**
- * xbz_session_counters() - what was done so far
+ * xbz_session_counters() - read the counters
  * @s: the session
  * @arg: as XBZRLE_COUNTERS has it; the outputs are filled in
  *
@@ -372,90 +331,286 @@ void xbz_queue_sum(const struct xbz_queue *q, struct xbzrle_counters *c)
  */
 int xbz_session_counters(struct xbz_session *s, struct xbzrle_counters *arg)
 {
-	u32 size = arg->size, queue = arg->queue;
-	unsigned int i;
+	struct xbzrle_counters sum = { .size = arg->size, .queue = arg->queue };
+	u32 queue = arg->queue;
 
 	if (arg->reserved)
 		return -EINVAL;
-	if (queue != XBZRLE_ALL_QUEUES && queue >= s->nr_queues)
+	if (queue == XBZRLE_ALL_QUEUES) {
+		xbz_session_sum(s, &sum);
+	} else if (queue < s->nr_queues) {
+		queue = array_index_nospec(queue, s->nr_queues);
+		xbz_counters_sum(&sum, &s->counters);
+		xbz_counters_sum(&sum, &s->queues[queue].counters);
+	} else {
 		return -ENOENT;
-
-	*arg = (struct xbzrle_counters){ .size = size, .queue = queue };
-	if (queue != XBZRLE_ALL_QUEUES)
-		xbz_queue_sum(&s->queues[array_index_nospec(queue, s->nr_queues)],
-			      arg);
-	else
-		for (i = 0; i < s->nr_queues; i++)
-			xbz_queue_sum(&s->queues[i], arg);
-	arg->syncs = s->now.number;
-	arg->log_dirty = s->log_dirty;
-	arg->log_clears = atomic64_read(&s->log_clears);
+	}
+	*arg = sum;
 	return 0;
 }
 
+/* Pages that were dealt with, in whatever way. */
+static u64 xbz_pages_done(const struct xbzrle_counters *c)
+{
+	return c->pages_same + c->pages_zero + c->pages_delta + c->pages_raw;
+}
+
 /**
- * xbz_session_sum() - add what all queues of a session did, and its SYNCs
+ * xbz_session_next_pass() - end a pass and begin another one
  * @s: the session
- * @sum: what to add it to
+ * @dirty: bits newly set for it
  *
- * Context: any; a reference or the session's lock is held.
+ * Context: the session's lock is held for writing, so no queue encodes.
+ * Return: the number of the new pass.
+ */
+u64 xbz_session_next_pass(struct xbz_session *s, u64 dirty)
+{
+	struct xbzrle_counters sum = { };
+	struct xbz_pass next = {
+		.number = s->now.number + 1,
+		.dirty = dirty,
+	};
+	unsigned int i;
+
+	xbz_session_sum(s, &sum);
+	for (i = 0; i < s->regions_end; i++)
+		if (s->regions[i])
+			next.remaining += xbz_region_dirty(s->regions[i]);
+	next.begin = ktime_get_ns();
+	next.pages = xbz_pages_done(&sum);
+	next.bytes = sum.bytes;
+
+	spin_lock(&s->stat_lock);
+	s->last = s->now;
+	s->last.time = next.begin - s->now.begin;
+	s->last.pages = next.pages - s->now.pages;
+	s->last.bytes = next.bytes - s->now.bytes;
+	s->now = next;
+	spin_unlock(&s->stat_lock);
+
+	if (sum.cache_refused != s->refused)
+		xbz_event_warning(s, XBZRLE_WARNING_MEMORY, 0);
+	s->refused = sum.cache_refused;
+	xbz_event(s, XBZRLE_CMD_SESSION_PASS);
+	return next.number;
+}
+
+/**
+ * xbz_session_get() - look up a session
+ * @id: its number
+ *
+ * Context: any that may take a spinlock.
+ * Return: the session, to be released with xbz_session_put(), or NULL.
+ */
+struct xbz_session *xbz_session_get(u32 id)
+{
+	unsigned long at = id;
+	struct xbz_session *s = xbz_session_get_next(&at);
+
+	if (!s || at == id)
+		return s;
+	xbz_session_put(s);
+	return NULL;
+}
+
+/**
+ * xbz_session_get_next() - find the next session
+ * @id: the lowest number that it may have; set to the one that it has
+ *
+ * A walk by numbers returns each session once that exists from the first call to
+ * the last one, whatever others start and end.
+ *
+ * Context: any that may take a spinlock.
+ * Return: the session, to be released with xbz_session_put(), or NULL.
+ */
+struct xbz_session *xbz_session_get_next(unsigned long *id)
+{
+	struct xbz_session *s;
+
+	/* Its file's reference exists while it is in the table. */
+	xa_lock(&xbz_sessions);
+	s = xa_find(&xbz_sessions, id, ULONG_MAX, XA_PRESENT);
+	if (s)
+		refcount_inc(&s->refs);
+	xa_unlock(&xbz_sessions);
+	return s;
+}
+
+/**
+ * xbz_session_put() - release a session
+ * @s: the session; the last reference frees it
+ *
+ * Context: may sleep.
+ */
+void xbz_session_put(struct xbz_session *s)
+{
+	if (!refcount_dec_and_test(&s->refs))
+		return;
+	put_pid(s->pid);
+	kvfree(s->queues);
+	kfree(s);
+}
+
+/**
+ * xbz_session_sum() - add a session's counters to a sum
+ * @s: the session
+ * @sum: the sum
+ *
+ * Context: any.
  */
 void xbz_session_sum(struct xbz_session *s, struct xbzrle_counters *sum)
 {
 	unsigned int i;
 
+	xbz_counters_sum(sum, &s->counters);
 	for (i = 0; i < s->nr_queues; i++)
-		xbz_queue_sum(&s->queues[i], sum);
-	sum->syncs += READ_ONCE(s->now.number);
-	sum->log_dirty += READ_ONCE(s->log_dirty);
-	sum->log_clears += atomic64_read(&s->log_clears);
+		xbz_counters_sum(sum, &s->queues[i].counters);
 }
 
 /**
- * xbz_session_copies() - copies that a session holds
+ * xbz_session_passes() - read the current and the previous pass
  * @s: the session
+ * @now: set to the current pass, with its time, pages and bytes so far
+ * @last: set to the previous pass
  *
- * Context: any; a reference or the session's lock is held.
+ * Context: any.
  */
-unsigned long xbz_session_copies(const struct xbz_session *s)
+void xbz_session_passes(struct xbz_session *s, struct xbz_pass *now,
+			struct xbz_pass *last)
 {
-	unsigned long copies = 0;
+	struct xbzrle_counters sum = { };
+
+	spin_lock(&s->stat_lock);
+	*now = s->now;
+	*last = s->last;
+	spin_unlock(&s->stat_lock);
+
+	xbz_session_sum(s, &sum);
+	now->time = ktime_get_ns() - now->begin;
+	now->pages = xbz_pages_done(&sum) - now->pages;
+	now->bytes = sum.bytes - now->bytes;
+}
+
+static u64 xbz_session_trim(struct xbz_session *s)
+{
+	unsigned long dropped = 0;
 	unsigned int i;
 
 	for (i = 0; i < s->nr_queues; i++)
-		copies += READ_ONCE(s->queues[i].cache.nr);
-	return copies;
+		dropped += xbz_queue_trim(&s->queues[i], 0);
+	return (u64)dropped << XBZRLE_PAGE_SHIFT;
 }
 
 /**
- * xbz_session_next_pass() - a pass ends and another one begins
+ * xbz_session_resize() - change the limit of a session's cache
  * @s: the session
- * @dirty: bits that are newly set for it
+ * @bytes: the new limit
  *
- * Context: the session's lock is held for writing, so no queue encodes.
- * Return: the number of the pass that begins.
+ * Context: may sleep; a reference or the session's lock is held, no queue's.
+ * Return: the previous limit.
  */
-u64 xbz_session_next_pass(struct xbz_session *s, u64 dirty)
+u64 xbz_session_resize(struct xbz_session *s, u64 bytes)
 {
+	unsigned int i;
+	u64 old;
+
+	spin_lock(&s->stat_lock);
+	old = s->cache_bytes;
+	WRITE_ONCE(s->cache_bytes, bytes);
+	for (i = 0; i < s->nr_queues; i++)
+		WRITE_ONCE(s->queues[i].counters.cache_limit,
+			   xbz_shard_pages(bytes, s->nr_queues));
+	spin_unlock(&s->stat_lock);
+	xbz_session_trim(s);
+	return old;
+}
+
+/**
+ * xbz_session_flush() - drop all cached pages of a session
+ * @s: the session
+ *
+ * Pages that are cached during the call may stay.
+ *
+ * Context: may sleep; a reference or the session's lock is held, no queue's.
+ * Return: bytes of cached pages that were dropped here.
+ */
+u64 xbz_session_flush(struct xbz_session *s)
+{
+	u64 dropped = 0;
+	unsigned int i;
+
+	for (i = 0; i < s->nr_queues; i++) {
+		struct xbz_queue *q = &s->queues[i];
+
+		dropped += xbz_queue_trim(q, READ_ONCE(q->counters.cache_pages));
+	}
+	return dropped << XBZRLE_PAGE_SHIFT;
+}
+
+/**
+ * xbz_sessions_totals() - sum of all sessions since the module was loaded
+ * @sum: zeroed; set to the sum
+ * @started: set to the number of sessions created
+ * @ended: set to the number of sessions that have ended
+ *
+ * Counters never decrease from one call to the next; gauges, such as cache_pages,
+ * do.
+ *
+ * Context: any.
+ */
+void xbz_sessions_totals(struct xbzrle_counters *sum, u64 *started, u64 *ended)
+{
+	struct xbz_session *s;
+	unsigned long id;
+
+	/* No session ends here, to be counted twice or not at all. */
+	xa_lock(&xbz_sessions);
+	*sum = xbz_past;
+	*started = xbz_started;
+	*ended = xbz_ended;
+	xa_for_each(&xbz_sessions, id, s)
+		xbz_session_sum(s, sum);
+	xa_unlock(&xbz_sessions);
+}
+
+/**
+ * xbz_sessions_trim() - make all sessions keep to a smaller limit of the host's
+ *
+ * Each session drops the same share of its cached pages. Other memory stays, so
+ * this may not be enough.
+ *
+ * Context: may sleep; no queue's lock is held.
+ */
+void xbz_sessions_trim(void)
+{
+	u64 used = xbz_mem_used(), limit = xbz_mem_limit(), started, ended;
 	struct xbzrle_counters sum = { };
-	u64 now = ktime_get_ns(), pages;
+	struct xbz_session *s;
+	unsigned long id = 0;
+	unsigned int i;
+	u64 share;
 
-	xbz_session_sum(s, &sum);
-	pages = sum.pages_same + sum.pages_zero + sum.pages_delta +
-		sum.pages_raw;
+	xbz_sessions_totals(&sum, &started, &ended);
+	if (used <= limit || !sum.cache_pages)
+		return;
+	share = min((used - limit) >> XBZRLE_PAGE_SHIFT, sum.cache_pages);
+	/* In 65536ths; cached pages are fewer than 2^40. */
+	share = (share << 16) / sum.cache_pages;
+	for (; (s = xbz_session_get_next(&id)); id++) {
+		for (i = 0; i < s->nr_queues; i++) {
+			struct xbz_queue *q = &s->queues[i];
+			u64 nr = READ_ONCE(q->counters.cache_pages);
 
-	mutex_lock(&s->map_lock);
-	s->last = s->now;
-	s->last.time = now - s->now.begin;
-	s->last.pages = pages - s->now.pages;
-	s->last.bytes = sum.bytes - s->now.bytes;
-	s->now = (struct xbz_pass){
-		.number = s->last.number + 1,
-		.begin = now,
-		.dirty = dirty,
-		.pages = pages,
-		.bytes = sum.bytes,
-	};
-	mutex_unlock(&s->map_lock);
-	return s->now.number;
+			xbz_queue_trim(q, (nr * share >> 16) + 1);
+		}
+		xbz_session_put(s);
+	}
+}
+
+/**
+ * xbz_sessions_exit() - free the table when the module is unloaded
+ */
+void xbz_sessions_exit(void)
+{
+	xa_destroy(&xbz_sessions);
 }

@@ -4,12 +4,11 @@
 
 #include "queue.h"
 
-#include <linux/atomic.h>
 #include <linux/bits.h>
-#include <linux/completion.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
 #include <linux/xarray.h>
@@ -21,16 +20,22 @@ struct pid;
 struct vm_area_struct;
 struct xbz_region;
 
-/* A piece of a KVM bitmap: what fits the scratch memory of one CLEAR. */
+/* A part of a KVM bitmap: what fits the scratch memory of one CLEAR. */
 #define XBZ_LOG_BUF_BYTES (XBZRLE_SCRATCH_MIN - XBZRLE_SCRATCH_HEAD)
+
+/* mmap offsets, below 2^44: windows of this size, the rings', then the bitmaps'. */
+#define XBZ_MMAP_WINDOW BIT_ULL(30)
+#define XBZ_MMAP_RINGS 0ULL
+#define XBZ_MMAP_BITMAPS BIT_ULL(40)
 
 /**
  * struct xbz_pass - from one SYNC to the next
  * @number: SYNC calls up to its start
- * @begin: when it began
- * @time: nanoseconds that it took, 0 for the one that runs
- * @dirty: bits that the SYNC at its start has newly set
- * @pages: dirty pages dealt with in it; up to its start for the one that runs
+ * @begin: time of its start
+ * @time: its duration in nanoseconds, 0 for the current one
+ * @dirty: bits newly set by the SYNC at its start
+ * @remaining: pages that were dirty at its start
+ * @pages: dirty pages encoded in it; for the current one those before its start
  * @bytes: bytes of the stream, the same
  */
 struct xbz_pass {
@@ -38,62 +43,63 @@ struct xbz_pass {
 	u64 begin;
 	u64 time;
 	u64 dirty;
+	u64 remaining;
 	u64 pages;
 	u64 bytes;
 };
 
 /**
- * struct xbz_session - one open file: one outgoing migration of one VM
- * @lock: for writing: whatever changes the session's parts, and SYNC; for
- *	reading: what uses them. User memory is touched under it, so the mmap
- *	lock nests inside.
- * @map_lock: what .mmap needs, which has the mmap lock already, and who looks
- *	from outside: taken for each change of @mm, @queues, @regions,
- *	@cache_bytes, @now and @last, inside @lock, and never held while user
- *	memory is touched
- * @log_lock: clearing KVM's log, inside a queue's lock; guards @log_buf and
- *	the slots' bits while @lock is held for reading
- * @mm: the address space it is bound to by SETUP, NULL before
- * @vm: the KVM VM whose log is harvested, or NULL
- * @manual_protect: KVM clears its log only when told to
- * @users: who looks from outside, and the registry
- * @unused: nobody does
+ * struct xbz_session - one outgoing migration of one VM
+ * @lock: held for writing to change the session's parts, and by SYNC; for reading
+ *	to use them. User memory is touched under it, so the mmap lock nests inside
+ * @map_lock: protects @regions and @regions_end against .mmap; nests inside
+ *	@lock and the mmap lock
+ * @log_lock: serializes clearing of KVM's log, inside a queue's lock; protects
+ *	@log_buf and the slots' bits while @lock is held for reading
+ * @stat_lock: protects @now, @last, and changes of @cache_bytes
+ * @refs: the file, and observers
  * @id: its number on this host
  * @name: the VM's name
  * @pid: its process
  * @owner: the user of its process
- * @born: when it was set up
- * @cache_bytes: what its caches may hold together
- * @nr_queues: its queues
+ * @born: time of SETUP
+ * @mm: the address space that it is bound to
+ * @vm: the KVM VM whose log is harvested, or NULL
+ * @manual_protect: KVM clears its log only when told to
+ * @log_shift: pages of a log block, as a power of two
+ * @cache_bytes: limit on the memory of its cached pages
+ * @nr_queues: number of queues
  * @queues: an array of @nr_queues
- * @regions: by number, NULL where there is none
+ * @regions: by number, NULL for none
  * @regions_end: one more than the highest number in use
+ * @nr_regions: number of regions
  * @pages: pages of all regions
  * @slots: struct xbz_slot by KVM's number
- * @nr_slots: how many
- * @slot_pages: pages of all of them
- * @log_buf: a piece of a KVM bitmap on its way
- * @log_dirty: bits newly set by SYNC
- * @log_clears: calls of KVM_CLEAR_DIRTY_LOG
- * @refused: what xbz_mem_refused() said when the pass began
- * @now: the pass that runs
- * @last: the one before
+ * @nr_slots: number of slots
+ * @slot_pages: pages of all slots
+ * @log_buf: a part of a KVM bitmap
+ * @counters: those of the whole session
+ * @refused: cache_refused of its counters at the start of the pass
+ * @now: the current pass
+ * @last: the previous pass
  */
 struct xbz_session {
 	struct rw_semaphore lock;
 	struct mutex map_lock;
 	struct mutex log_lock;
+	spinlock_t stat_lock;
+	refcount_t refs;
 
-	struct mm_struct *mm;
-	struct file *vm;
-	bool manual_protect;
-	refcount_t users;
-	struct completion unused;
 	u32 id;
 	char name[64];
 	struct pid *pid;
 	kuid_t owner;
 	u64 born;
+
+	struct mm_struct *mm;
+	struct file *vm;
+	bool manual_protect;
+	u8 log_shift;
 
 	u64 cache_bytes;
 	unsigned int nr_queues;
@@ -101,6 +107,7 @@ struct xbz_session {
 
 	struct xbz_region **regions;
 	unsigned int regions_end;
+	unsigned int nr_regions;
 	u64 pages;
 
 	struct xarray slots;
@@ -108,29 +115,37 @@ struct xbz_session {
 	u64 slot_pages;
 	u64 *log_buf;
 
-	u64 log_dirty;
-	atomic64_t log_clears;
+	struct xbzrle_counters counters;
 	u64 refused;
 	struct xbz_pass now;
 	struct xbz_pass last;
 };
 
-struct xbz_session *xbz_session_new(void);
-void xbz_session_free(struct xbz_session *s);
-int xbz_session_setup(struct xbz_session *s, struct xbzrle_setup *arg);
+/* The session's life, for its file. */
+struct xbz_session *xbz_session_new(struct xbzrle_setup *arg);
+void xbz_session_end(struct xbz_session *s);
+
+/* For the holder of the session's lock. */
 int xbz_session_mmap(struct xbz_session *s, struct vm_area_struct *vma);
 int xbz_session_invalidate(struct xbz_session *s,
 			   const struct xbzrle_invalidate *arg);
 int xbz_session_cache(struct xbz_session *s, struct xbzrle_cache *arg);
 int xbz_session_counters(struct xbz_session *s, struct xbzrle_counters *arg);
-void xbz_session_sum(struct xbz_session *s, struct xbzrle_counters *sum);
-unsigned long xbz_session_copies(const struct xbz_session *s);
-unsigned long xbz_shard_pages(u64 bytes, unsigned int nr_queues);
 u64 xbz_session_next_pass(struct xbz_session *s, u64 dirty);
 
-/* mmap offsets: windows of this size, first the rings, then the bitmaps */
-#define XBZ_MMAP_WINDOW BIT_ULL(32)
-#define XBZ_MMAP_RINGS BIT_ULL(44)
-#define XBZ_MMAP_BITMAPS BIT_ULL(45)
+/* For observers, which hold a reference. */
+struct xbz_session *xbz_session_get(u32 id);
+struct xbz_session *xbz_session_get_next(unsigned long *id);
+void xbz_session_put(struct xbz_session *s);
+void xbz_session_sum(struct xbz_session *s, struct xbzrle_counters *sum);
+void xbz_session_passes(struct xbz_session *s, struct xbz_pass *now,
+			struct xbz_pass *last);
+u64 xbz_session_resize(struct xbz_session *s, u64 bytes);
+u64 xbz_session_flush(struct xbz_session *s);
+
+/* All sessions of the host. */
+void xbz_sessions_totals(struct xbzrle_counters *sum, u64 *started, u64 *ended);
+void xbz_sessions_trim(void);
+void xbz_sessions_exit(void);
 
 #endif /* _XBZ_SESSION_H */

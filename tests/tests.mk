@@ -115,7 +115,7 @@ check-deb: setup-deb-check setup-rig setup-qemu deb
 .PHONY: check-mutation
 check-mutation: uml-modules setup-unit lib
 	@$(MAKE) -s -C tests/device O=$(out)/device
-	@tests/mutation/run
+	@. tests/tally.sh; tally tests/mutation/run; tally tests/device/grown; tally_end
 
 # Benches. They measure and write build/bench; they assert nothing. BENCH has
 # options for tests/bench/codec, such as --help.

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Everything that differs between kernel versions, and nothing else: included
- * in front of every file, so that no other file asks for a version.
+ * Everything that differs between kernel versions. It is included before every
+ * file, so that no other file checks a version.
  */
 #ifndef _XBZ_COMPAT_H
 #define _XBZ_COMPAT_H
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/mm.h>
 #include <linux/version.h>
@@ -12,10 +14,13 @@
 #ifndef CONFIG_64BIT
 #error "xbzrle needs a 64-bit kernel: positions and bitmaps are 64-bit words"
 #endif
+#if PAGE_SHIFT != 12
+#error "xbzrle needs a kernel with pages of 4 KiB: configure CONFIG_PAGE_SIZE_4KB"
+#endif
 
 /**
- * xbz_vm_flags_mod() - change the flags of a VMA that is being made
- * @vma: the VMA, as .mmap has it
+ * xbz_vm_flags_mod() - change the flags of a new VMA
+ * @vma: the VMA, from .mmap
  * @set: flags to set
  * @clear: flags to clear
  *

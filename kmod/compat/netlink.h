@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Generic netlink, where kernels differ. Only for netlink-session.c.
+ * Generic netlink, where kernels differ. For netlink.c only.
  */
 #ifndef _XBZ_COMPAT_NETLINK_H
 #define _XBZ_COMPAT_NETLINK_H
@@ -9,7 +9,7 @@
 #include <net/genetlink.h>
 
 /**
- * xbz_dump_attrs() - the attributes of the request for a dump
+ * xbz_dump_attrs() - attributes of the request for a dump
  * @cb: the dump
  */
 static inline struct nlattr **xbz_dump_attrs(struct netlink_callback *cb)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Vector registers in the kernel, where kernels differ: x86-64 and User Mode
- * Linux on it. Only for codec.c.
+ * Linux on it. For codec.c only.
  */
 #ifndef _XBZ_COMPAT_SIMD_H
 #define _XBZ_COMPAT_SIMD_H
@@ -12,7 +12,7 @@
 
 #ifdef CONFIG_UML
 
-/* The host saves what its flags promise. */
+/* The host saves the registers that its flags announce. */
 static inline bool xbz_saves_ymm(void)
 {
 	return true;
@@ -37,7 +37,7 @@ static inline bool xbz_saves_zmm(void)
 
 #endif /* CONFIG_UML */
 
-/* Whether zmm registers make this processor slower; 6.12 and older do not know. */
+/* zmm registers make this processor slower; 6.12 and older cannot tell. */
 static inline bool xbz_prefers_ymm(void)
 {
 #ifdef X86_FEATURE_PREFER_YMM

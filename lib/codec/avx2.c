@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
- * The codec for AVX2 with BMI: a line is two registers. Vector types and
- * builtins, because the headers of intrinsics cannot be had in the kernel.
+ * The encoder with AVX2 and BMI: a line is two registers. It uses vector types
+ * and builtins because the kernel has no headers of intrinsics.
  */
 #include "codec_priv.h"
 
@@ -18,11 +18,13 @@ typedef u64 v4du __attribute__((vector_size(32)));
 typedef double v4df __attribute__((vector_size(32)));
 typedef v4du v4du_u __attribute__((aligned(1), may_alias));
 
-/* As many lines as there are registers for. */
+/* As many lines as fit into the registers. */
 #define HALF_LINES (XBZ_GROUP_LINES / 2)
 #define HALF_VECTORS (2 * HALF_LINES)
 
-/* What comes out of the asm is opaque, so it cannot be fetched a second time. */
+/*
+ * The compiler cannot see through the asm, and so cannot load @p a second time.
+ */
 static __always_inline v4du load_once(const u8 *p)
 {
 	v4du v;
@@ -54,8 +56,9 @@ static __always_inline bool any(v4du v)
 }
 
 /*
- * Lines that did not change cost two loads and a few operations for each half,
- * and their cache copy stays clean in the CPU's cache.
+ * Scans half a group at a time. Unchanged lines cost two loads and a few
+ * operations for each of their halves; the cached page's lines stay clean in
+ * the CPU's cache.
  */
 static __always_inline void scan_page(struct xbz_diff *diff, u8 *ref, const u8 *cur,
 				      bool zero_base)
@@ -168,7 +171,7 @@ int xbz_encode_avx2(void *out, size_t cap, void *ref, const void *cur)
 {
 	int ret = xbz_encode_variant(out, cap, ref, cur);
 
-	/* gcc adds it only where it optimizes for speed. */
+	/* gcc adds it only when it optimizes for speed. */
 	__builtin_ia32_vzeroupper();
 	return ret;
 }

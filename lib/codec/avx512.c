@@ -1,8 +1,8 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
- * The codec for AVX-512 with BW, VL and VBMI2: a line is one register, a change
- * map's word one mask register. Runs are cut by one of three ways, of which each
- * is the quickest for some pages.
+ * The encoder with AVX-512 BW, VL, VBMI, VBMI2 and VPOPCNTDQ: a line is one
+ * register, a word of the change map is one mask register. There are three ways
+ * to cut runs, each the fastest for some pages.
  */
 #include "codec_priv.h"
 
@@ -16,15 +16,15 @@
 
 #include "avx512_vec.h"
 
-/* Edges a line from which on to go by lines is quicker: three runs. */
+/* Average edges of a line above which going by lines is faster: three runs. */
 #define DENSE_EDGES 6U
-/* Lines with edges from which on preparations pay. */
+/* Lines with edges above which the sparse way's setup pays. */
 #define FEW_LINES 8
 
 /*
- * No branch depends on what is in the pages: one that is mispredicted waits for
- * memory first. A line that did not change is stored with an empty mask, which
- * leaves it clean in the CPU's cache.
+ * No branch depends on the pages' content: a mispredicted one is resolved only
+ * after its load. An unchanged line is stored with an empty mask, which leaves
+ * it clean in the CPU's cache.
  */
 static __always_inline void xbz_scan(struct xbz_diff *diff, void *ref, const void *cur)
 {
@@ -114,7 +114,7 @@ static __always_inline unsigned int xbz_flatten(u16 *at, unsigned int count, u64
 	v64qi set = compress(numbers(), edges);
 	unsigned int n = __builtin_popcountll(edges);
 
-	/* Sixteen at a time: wider stores cross the lines of the CPU's cache. */
+	/* Sixteen at a time: wider stores cross lines of the CPU's cache. */
 	put_numbers(at + count, set, base);
 	if (unlikely(n > 16)) {
 		set = (v64qi)__builtin_shufflevector((v8du)set, (v8du)set, 2, 3, 2, 3, 2, 3, 2, 3);
@@ -152,7 +152,7 @@ int xbz_encode_avx512(void *out, size_t cap, void *ref, const void *cur)
 {
 	int ret = xbz_encode_variant(out, cap, ref, cur);
 
-	/* gcc adds it only where it optimizes for speed. */
+	/* gcc adds it only when it optimizes for speed. */
 	__builtin_ia32_vzeroupper();
 	return ret;
 }

@@ -1,16 +1,15 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The dense way: a line at a time, whatever number of runs it has.
+ * The dense way: a line at a time, however many runs it has.
  *
- * Runs are three bytes apart or more once the short gaps are closed, so there
- * is room for a run's header among the unchanged bytes before it. The header's
- * bytes are put there, and then header and run bytes of the whole line are moved
- * together by one instruction. The lengths are the distances between edges, in
- * the order in which the headers need them; they are made first, for as many
- * lines as there is room for.
+ * Closed runs are at least three bytes apart, so a run's header fits over the
+ * unchanged bytes before it. The header's bytes are put there, and one
+ * instruction compresses headers and runs of the whole line. The lengths in the
+ * headers are the distances between edges, in the same order; they are computed
+ * first, for as many lines as @dist has room for.
  *
- * Only without runs of 128 bytes and more, which have a header of their own;
- * a zrun may have any length, and then uses the third free byte.
+ * There must be no run of 128 bytes or more, which has a longer header. A zrun
+ * can have any length; a long one uses the third free byte.
  */
 #ifndef XBZ_CODEC_AVX512_DENSE_H
 #define XBZ_CODEC_AVX512_DENSE_H
@@ -18,16 +17,16 @@
 #include "avx512_vec.h"
 
 #define DIST_FULL 256
-/* More than the edges of a line and what is stored and loaded behind them. */
+/* Room for a line's edges and for the stores and loads behind them. */
 #define DIST_MAX (DIST_FULL + 2 * XBZ_LINE_SIZE)
 
 /**
- * struct dense - how far the dense way is
- * @dist: lengths of zruns and nzruns by turns
- * @made: how many
- * @edge: the last edge that @dist goes to
+ * struct dense - state of the dense way
+ * @dist: bytes of the lengths of zruns and nzruns, alternating
+ * @made: number of bytes in @dist
+ * @edge: the last edge that @dist covers
  * @lines: lines whose edges are not yet in @dist
- * @longs: lines whose first zrun has two bytes
+ * @longs: lines whose first zrun has a length of two bytes
  */
 struct dense {
 	u8 dist[DIST_MAX];
@@ -76,20 +75,21 @@ static __always_inline void make_distances(struct dense *d, const struct xbz_clo
 }
 
 /*
- * Writes the bytes of page from three before @line to three before its end:
- * those of runs, and the headers whose place is there. Returns where they end.
+ * Writes the part of the payload whose place in the page is from three bytes
+ * before @line to three bytes before its end: bytes of runs and of headers.
+ * Returns its end.
  */
 static __always_inline u8 *put_line(u8 *p, const u8 *line, u64 heads, u64 runs, const u8 *dist)
 {
 	unsigned int n = __builtin_popcountll(heads | runs);
 	v64qi v;
 
-	/* A byte that is masked is not read: the page may begin behind it. */
+	/* Masked bytes are not read: they may lie before the page. */
 	__asm__("vmovdqu8 %2, %0%{%1%}%{z%}" : "=v"(v) :
 		"Yk"(runs), "m"(*(const u8 (*)[64])(line - 3)));
 	v = __builtin_ia32_expandqi512_mask((v64qi)load(dist), v, heads);
 	v = compress(v, heads | runs);
-	/* Half a line if it will do, as wide stores are slower. */
+	/* Half a line if that suffices: wide stores are slower. */
 	*(v32qu_u *)p = low_half(v);
 	if (unlikely(n > 32))
 		store(p, (v8du)v);
@@ -100,7 +100,7 @@ static xbz_noinline bool emit_dense(struct xbz_emitter *e, const struct xbz_clos
 {
 	u64 windows = closed->windows, starts = 0;
 	struct dense d xbz_uninitialized;
-	unsigned int next = 0;	/* behind the line that starts is of */
+	unsigned int next = 0;	/* the line behind the one of starts */
 	u8 *p = e->p;
 
 	d.made = 0;
@@ -119,7 +119,7 @@ static xbz_noinline bool emit_dense(struct xbz_emitter *e, const struct xbz_clos
 			u64 heads = (here << 1 | before >> 63) | (here << 2 | before >> 62) |
 				    (here & -here & -(d.longs >> now & 1));
 
-			/* It is not known yet what belongs here. */
+			/* The lengths are not computed yet. */
 			if (d.lines >> now & 1 || used + __builtin_popcountll(heads) > d.made)
 				break;
 			if (e->end - p < XBZ_LINE_SIZE)
@@ -131,7 +131,9 @@ static xbz_noinline bool emit_dense(struct xbz_emitter *e, const struct xbz_clos
 			next = now + 1;
 			windows &= windows - 1;
 		}
-		/* A run's length can be some lines behind its header's place. */
+		/*
+		 * A run's length can come some lines after its header's place.
+		 */
 		d.made -= used;
 		store(d.dist, load(d.dist + used));
 		if (!windows)
@@ -139,7 +141,7 @@ static xbz_noinline bool emit_dense(struct xbz_emitter *e, const struct xbz_clos
 		if (!d.lines)
 			return false;
 	}
-	/* What is behind the last line's window: three bytes of the page. */
+	/* The page's last three bytes, behind the last line's window. */
 	if (next == XBZ_LINES) {
 		u64 runs = closed->map[XBZ_LINES] >> 61, heads = starts >> 63 | starts >> 62;
 

@@ -1,11 +1,11 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The sparse way: from bits to numbers, then 32 runs at a time.
  *
- * Up to four runs of each of eight lines are found at once, however many there
- * are. Where the records of 32 runs begin is a prefix sum, so that no run waits
- * for the one before it, and all that is left to do for one is to store its
- * header and its bytes.
+ * Up to four runs of each of eight lines become numbers at once. The positions
+ * of 32 runs in the payload are a prefix sum of their sizes, so that no run
+ * depends on the one before it; what remains for a run is to store its header
+ * and its bytes.
  */
 #ifndef XBZ_CODEC_AVX512_SPARSE_H
 #define XBZ_CODEC_AVX512_SPARSE_H
@@ -15,23 +15,28 @@
 
 /* Runs that are written together. */
 #define LANES 32
-/* When those that are found are written. */
+/* Number of runs at which they are written. */
 #define RUNS_FULL 64
-/* More than eight lines' runs, and what is stored behind the last of them. */
+/*
+ * Room for eight lines' runs more, and for the stores behind the last of them.
+ */
 #define RUNS_MAX (RUNS_FULL + XBZ_GROUP_LINES * 16 + LANES)
-/* Less is not worth the preparations. */
+/* With fewer runs the setup does not pay. */
 #define RUNS_FEW 6
-/* Bytes that are copied of each, at once; else XBZ_WIDE, or else up to twice BROAD. */
+/*
+ * Bytes that one copy moves: NARROW if all runs fit, else XBZ_WIDE, else BROAD
+ * twice.
+ */
 #define NARROW 8
 #define BROAD 64
 
 /**
  * struct runs - runs that are not written yet
- * @start: first bytes
- * @stop: the first byte behind each, after the end of the run that was written
- *	  last
- * @starts: how many of @start there are
- * @stops: and of @stop; one less while a run is open
+ * @start: each run's first byte
+ * @stop: the end of the run that was written last, then the first byte behind
+ *	  each run
+ * @starts: number of entries in @start
+ * @stops: number of runs in @stop; one less than @starts while a run is open
  */
 struct runs {
 	u16 start[RUNS_MAX];
@@ -40,7 +45,7 @@ struct runs {
 	unsigned int stops;
 };
 
-/* The lowest bit's number in each word, from @base on. */
+/* The number of each word's lowest bit, plus @base. */
 static __always_inline v8du lowest(v8du bits, v8du base)
 {
 	return base + weights((bits & -bits) - 1);
@@ -55,7 +60,7 @@ static __always_inline unsigned int put_lowest(u16 *at, v8du bits, v8du base)
 	return __builtin_popcount(some);
 }
 
-/* The numbers of up to four bits in each word, in order. */
+/* Stores the numbers of up to four bits in each word, in order. */
 static __always_inline unsigned int put_four(u16 *at, v8du bits, v8du base)
 {
 	const v8du zero = { 0 };
@@ -77,7 +82,7 @@ static __always_inline unsigned int put_four(u16 *at, v8du bits, v8du base)
 	return __builtin_popcount(some);
 }
 
-/* The numbers of a word's bits, sixteen at most. */
+/* Stores the numbers of a word's bits, sixteen at most. */
 static __always_inline unsigned int put_all(u16 *at, u64 bits, unsigned int base)
 {
 	put_numbers(at, compress(numbers(), bits), base);
@@ -94,7 +99,7 @@ static __always_inline u32 above(v32hu a, u16 b)
 	return __builtin_ia32_ucmpw512_mask((v32hi)a, (v32hi)((v32hu){ 0 } + b), 6, ~0U);
 }
 
-/* Sums from the first lane on. */
+/* Each lane's sum of itself and all lanes before it. */
 static __always_inline v32hu prefix_sums(v32hu v)
 {
 	const v32hu zero = { 0 };
@@ -117,7 +122,10 @@ static __always_inline v32hu prefix_sums(v32hu v)
 	return v;
 }
 
-/* A run's first and last bytes, and what is behind it if it has less than BROAD. */
+/*
+ * Copies a run's first and last BROAD bytes; of a shorter run, bytes behind it
+ * too.
+ */
 static __always_inline void copy_broad(u8 *to, const u8 *from, unsigned int n)
 {
 	unsigned int rest = n > BROAD ? n - BROAD : 0;
@@ -127,7 +135,7 @@ static __always_inline void copy_broad(u8 *to, const u8 *from, unsigned int n)
 	store(to + rest, last);
 }
 
-/* What that left out of a run of more than twice BROAD. */
+/* Copies the rest of a run of more than twice BROAD. */
 static __always_inline void copy_middle(u8 *to, const u8 *from, unsigned int n)
 {
 	unsigned int i;
@@ -136,16 +144,16 @@ static __always_inline void copy_middle(u8 *to, const u8 *from, unsigned int n)
 		store(to + i, load(from + i));
 }
 
-/* A length as it is in the payload: one byte, or two if @two is 1. */
+/* A length in the payload's format: one byte, or two if @two is 1. */
 static __always_inline v32hu length_bytes(v32hu n, v32hu two)
 {
 	return (n & 0x7f) | two << 7 | n >> 7 << 8;
 }
 
 /*
- * Up to 32 runs, of which @start and @stop are the first; @stop[-1] is where
- * the run before them ended. Returns how many it has written: fewer where one
- * is better in pieces, or where the end is near.
+ * Writes up to 32 runs, from @start[0] and @stop[0] on; @stop[-1] is the end of
+ * the run before them. Returns the number of runs written: fewer in front of a
+ * run that is shorter in pieces, and none where the end of the output is near.
  */
 static __always_inline unsigned int put_together(struct xbz_emitter *e, const u16 *start,
 						 const u16 *stop, unsigned int count)
@@ -157,13 +165,13 @@ static __always_inline unsigned int put_together(struct xbz_emitter *e, const u1
 	v32hu len = n + z_two + n_two + 2;
 	v32hu sums = prefix_sums(len);
 	v32hu z_bytes = length_bytes(z, z_two), n_bytes = length_bytes(n, n_two);
-	/* Behind z's first byte is its second one, or the nzrun's first. */
+	/* z's first byte is followed by its second one, or by n's first. */
 	v32hu low = z_bytes | (n_bytes << 8 & (z_two - 1));
 	v32hu high = (n_bytes & -z_two) | (n_bytes >> 8 & (z_two - 1));
 	u16 at[LANES] xbz_uninitialized;
 	u16 bytes[LANES] xbz_uninitialized;
 	u32 heads[LANES] xbz_uninitialized;
-	/* What is copied too much of a run must be in the page. */
+	/* Bytes that are copied from behind a run must be in the page. */
 	u32 slow = above(first, XBZ_PAGE_SIZE - BROAD);
 	u32 broad = above(n, XBZ_WIDE) | above(first, XBZ_PAGE_SIZE - XBZ_WIDE);
 	u32 wide = above(n, NARROW) | above(first, XBZ_PAGE_SIZE - NARROW);
@@ -227,7 +235,7 @@ static __always_inline unsigned int put_together(struct xbz_emitter *e, const u1
 	return count;
 }
 
-/* Less than RUNS_FEW runs, one by one. */
+/* Writes less than RUNS_FEW runs, one by one. */
 static __always_inline bool put_few(struct xbz_emitter *e, const u16 *starts, const u16 *stops,
 				    unsigned int count)
 {
@@ -256,7 +264,7 @@ static bool put_runs(struct xbz_emitter *e, struct runs *r)
 		}
 		i += n;
 	}
-	/* The open one. */
+	/* Keep the open run. */
 	if (r->starts > count)
 		r->start[0] = r->start[count];
 	r->starts -= count;
@@ -283,7 +291,10 @@ static xbz_noinline bool cut_sparse(struct xbz_emitter *e, const struct xbz_clos
 		v8du starts = c & ~moved, stops = moved & ~c;
 
 		carry = c;
-		/* By page: by group it would be mispredicted for many pages. */
+		/*
+		 * Decided once a page: for each group it would be mispredicted
+		 * often.
+		 */
 		if (closed->single) {
 			r.starts += put_lowest(r.start + r.starts, starts, base);
 			r.stops += put_lowest(r.stop + 1 + r.stops, stops, base);

@@ -1,8 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the AVX-512 variant's parts do with registers. Vector types and builtins,
- * because the headers of intrinsics cannot be had in the kernel. Included within
- * the variant's choice of a target.
+ * Operations on registers for the parts of the AVX-512 variant. Vector types
+ * and builtins, because the kernel has no headers of intrinsics. To be included
+ * after the variant's target pragma.
  */
 #ifndef XBZ_CODEC_AVX512_VEC_H
 #define XBZ_CODEC_AVX512_VEC_H
@@ -23,7 +23,9 @@ typedef v8du v8du_u __attribute__((aligned(1), may_alias));
 typedef v8hu v8hu_u __attribute__((aligned(1), may_alias));
 typedef v32hi v32hi_u __attribute__((aligned(1), may_alias));
 
-/* What comes out of the asm is opaque, so it cannot be fetched a second time. */
+/*
+ * The compiler cannot see through the asm, and so cannot load @p a second time.
+ */
 static __always_inline v8du load_once(const u8 *p)
 {
 	v8du v;
@@ -42,7 +44,7 @@ static __always_inline void store(u8 *p, v8du v)
 	*(v8du_u *)p = v;
 }
 
-/* Those bytes of @v that @mask has. */
+/* Stores the bytes of @v that are set in @mask. */
 static __always_inline void store_bytes(u8 *p, v8du v, u64 mask)
 {
 	__asm__ __volatile__("vmovdqu8 %1, %0%{%2%}" : "+m"(*(u8 (*)[64])p) :
@@ -79,7 +81,7 @@ static __always_inline v8du max_words(v8du a, v8du b)
 	return v;
 }
 
-/* Bits in each word. */
+/* Number of bits set in each word. */
 static __always_inline v8du weights(v8du v)
 {
 	__asm__("vpopcntq %1, %0" : "=v"(v) : "v"(v));
@@ -93,20 +95,23 @@ static __always_inline unsigned int sum(v8du v)
 	return v[0] + v[1];
 }
 
-/* Words of @high shifted by @n to the left, the top of @low's moving in. */
+/* Words of @high shifted left by @n, with the top bits of @low's shifted in. */
 #define funnel_left(high, low, n) ({					\
 	v8du _v;							\
 	__asm__("vpshldq %3, %2, %1, %0" : "=v"(_v) :			\
 		"v"(high), "v"(low), "i"(n));				\
 	_v; })
-/* And to the right, the bottom of @high's moving in. */
+/*
+ * Words of @low shifted right by @n, with the bottom bits of @high's shifted
+ * in.
+ */
 #define funnel_right(low, high, n) ({					\
 	v8du _v;							\
 	__asm__("vpshrdq %3, %2, %1, %0" : "=v"(_v) :			\
 		"v"(low), "v"(high), "i"(n));				\
 	_v; })
 
-/* The words that @mask has, moved together; the rest is 0. */
+/* The words of @v that are set in @mask, contiguous; the rest is 0. */
 static __always_inline v8du compress_words(v8du v, u8 mask)
 {
 	const v8di zero = { 0 };
@@ -114,12 +119,12 @@ static __always_inline v8du compress_words(v8du v, u8 mask)
 	return (v8du)__builtin_ia32_compressdi512_mask((v8di)v, zero, mask);
 }
 
-/* Words below 2^16. */
+/* Stores words that are below 2^16. */
 static __always_inline void store_small(u16 *to, v8du v)
 {
 	v8hu small;
 
-	/* The compilers do it word by word if they are asked. */
+	/* Compilers generate a store for each word. */
 	__asm__("vpmovqw %1, %0" : "=v"(small) : "v"(v));
 	*(v8hu_u *)to = small;
 }
@@ -134,7 +139,7 @@ static __always_inline v64qi numbers(void)
 	};
 }
 
-/* The bytes of @v that @mask has, moved together; the rest is 0. */
+/* The bytes of @v that are set in @mask, contiguous; the rest is 0. */
 static __always_inline v64qi compress(v64qi v, u64 mask)
 {
 	const v64qi zero = { 0 };
@@ -147,12 +152,12 @@ static __always_inline v32qu low_half(v64qi v)
 	return (v32qu)__builtin_shufflevector((v8du)v, (v8du)v, 0, 1, 2, 3);
 }
 
-/* The first sixteen bytes of @set, each with @base. */
+/* Stores the first sixteen bytes of @set, each plus @base. */
 static __always_inline void put_numbers(u16 *at, v64qi set, unsigned int base)
 {
 	v16hu numbers;
 
-	/* The compilers widen in two halves if they are asked. */
+	/* Compilers widen in two halves. */
 	__asm__("vpmovzxbw %x1, %0" : "=v"(numbers) : "v"(set));
 	*(v16hu_u *)at = numbers + (u16)base;
 }

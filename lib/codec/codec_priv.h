@@ -1,8 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the codec's variants share. A variant is a file that says how a page is
- * scanned and how edges and bytes are moved with one instruction set, and takes
- * the rest from emit.h; so all of them give the same bytes. Private to
+ * Definitions that the encoder's variants share. A variant is a file that scans
+ * pages and moves edges and bytes with one instruction set, and takes the rest
+ * from emit.h, so that all variants produce the same bytes. Private to
  * lib/codec/.
  */
 #ifndef XBZ_CODEC_PRIV_H
@@ -16,7 +16,7 @@
 #define XBZ_LINE_SIZE 64
 #define XBZ_LINES (XBZ_PAGE_SIZE / XBZ_LINE_SIZE)
 
-/* Lines that are looked at together. */
+/* Lines that are processed together. */
 #define XBZ_GROUP_LINES 8
 #define XBZ_GROUPS (XBZ_LINES / XBZ_GROUP_LINES)
 #define XBZ_GROUP_SIZE (XBZ_GROUP_LINES * XBZ_LINE_SIZE)
@@ -25,11 +25,12 @@
 #define XBZ_LEN_TWO 128
 
 /**
- * struct xbz_diff - which bytes of a page changed
+ * struct xbz_diff - the changed bytes of a page
  * @map: bit j of map[1 + i]: byte j of line i changed. The first and the last
  *	 word are 0, so that every line has two neighbours.
- * @lines: bit i: line i has a change; or all, if one has, where nobody asks which
- * @nonzero: whether the new page has a byte that is not 0
+ * @lines: bit i: line i has a change. Variants that do not use single bits set
+ *	   all of them if the page has a change
+ * @nonzero: the new page has a byte that is not 0
  */
 struct xbz_diff {
 	u64 map[1 + XBZ_LINES + 1];
@@ -43,10 +44,10 @@ struct xbz_diff {
  * @lines: bit i: line i has an edge, a byte whose state differs from that of
  *	   the byte before it
  * @windows: bit i: line i, or the last three bytes of the line before it, has
- *	     a bit; for those who work by lines
- * @dense: whether that is the quicker way
- * @single: whether no line has more than one first byte of a run and one behind one
- * @few: whether none has more than four of each
+ *	     a bit in @map; for the dense way
+ * @dense: the dense way is faster
+ * @single: no line has more than two edges
+ * @few: no line has more than eight edges
  */
 struct xbz_closed {
 	u64 map[1 + XBZ_LINES];
@@ -58,13 +59,13 @@ struct xbz_closed {
 };
 
 /**
- * struct xbz_emitter - where a payload stands
- * @p: its next byte
- * @limit: it may end here, not behind
- * @end: nothing may be written from here on
+ * struct xbz_emitter - state of the payload's output
+ * @p: the next byte
+ * @limit: the payload must not end behind it
+ * @end: end of the output buffer
  * @page: the snapshot
- * @map: its changes
- * @pos: bytes of page covered
+ * @map: the snapshot's changes
+ * @pos: bytes of the page that are covered
  */
 struct xbz_emitter {
 	u8 *p;
@@ -75,7 +76,9 @@ struct xbz_emitter {
 	unsigned int pos;
 };
 
-/* The edges in a line: by turns a run's first byte and the first behind it. */
+/*
+ * The edges in a line: alternately a run's first byte and the first behind it.
+ */
 static __always_inline u64 xbz_edges(const struct xbz_closed *closed, unsigned int line)
 {
 	const u64 *m = &closed->map[1 + line];
@@ -83,7 +86,10 @@ static __always_inline u64 xbz_edges(const struct xbz_closed *closed, unsigned i
 	return m[0] ^ (m[0] << 1 | m[-1] >> 63);
 }
 
-/* Bits of a square of 8 by 8: those that @mask has move up by @n, theirs down. */
+/*
+ * Swaps the bits in @mask with the bits @n positions above; for an 8 by 8
+ * square.
+ */
 static __always_inline u64 xbz_swap_bits(u64 x, unsigned int n, u64 mask)
 {
 	u64 moved = (x ^ (x >> n)) & mask;
@@ -98,14 +104,14 @@ static __always_inline u64 xbz_line_bits(const u64 *line)
 	u64 bits = 0;
 	unsigned int i;
 
-	/* Bit i of byte j is for byte j of word i... */
+	/* Bit i of byte j stands for byte j of word i... */
 #pragma GCC unroll 8
 	for (i = 0; i < 8; i++) {
 		u64 x = xbz_le64_to_cpu(line[i]);
 
 		bits |= ((((x & low7) + low7) | x) & ~low7) >> (7 - i);
 	}
-	/* ... and the other way round. */
+	/* ... and, transposed, bit j of byte i. */
 	bits = xbz_swap_bits(bits, 7, 0x00aa00aa00aa00aaULL);
 	bits = xbz_swap_bits(bits, 14, 0x0000cccc0000ccccULL);
 	return xbz_swap_bits(bits, 28, 0x00000000f0f0f0f0ULL);
@@ -127,7 +133,7 @@ static __always_inline u8 *xbz_put_len(u8 *p, unsigned int n)
 	return p;
 }
 
-/* A line's change bits with gaps of 1 and 2 filled, across its borders too. */
+/* A line's change bits with gaps of 1 and 2 closed, also across its borders. */
 static __always_inline u64 xbz_close_gaps(u64 before, u64 m, u64 after)
 {
 	u64 before1 = m << 1 | before >> 63;
@@ -139,8 +145,8 @@ static __always_inline u64 xbz_close_gaps(u64 before, u64 m, u64 after)
 }
 
 /*
- * A line's @n edges as numbers, four at a time whether there are so many or not:
- * up to two runs in a line, most lines' share, are without a branch.
+ * Stores a line's @n edges as numbers, always four at a time, so that most
+ * lines, which have up to two runs, take no branch.
  */
 static __always_inline unsigned int xbz_flatten_words(u16 *at, unsigned int count, unsigned int n,
 						      u64 edges, unsigned int base)

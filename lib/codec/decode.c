@@ -1,12 +1,12 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
- * The decoder. It trusts nothing in its input, and uses a length only as it was
- * read when it was checked, so that an input that changes meanwhile can do no
- * more than a wrong one.
+ * The decoder. It trusts nothing in its input, and reads each length once, so
+ * that it uses the value that it checked. An input that changes during the call
+ * can do no more harm than an invalid one.
  */
 #include "codec_priv.h"
 
-/* The byte after the length, or NULL where there is no legal one. */
+/* Reads a length. Returns the byte behind it, or NULL if it is not legal. */
 static __always_inline const u8 *get_len(const u8 *p, const u8 *end, unsigned int *n)
 {
 	unsigned int low, high;
@@ -28,8 +28,8 @@ static __always_inline const u8 *get_len(const u8 *p, const u8 *end, unsigned in
 }
 
 /*
- * An nzrun that is short enough to be moved in words. Bytes of page are only
- * written: whoever reads what is around the run waits for memory.
+ * Copies a short nzrun in words. The page is only written: reading the bytes
+ * around the run would wait for memory.
  */
 static __always_inline void put_short(u8 *to, const u8 *from, unsigned int n)
 {
@@ -67,11 +67,11 @@ int xbz_decode(void *page, const void *in, size_t len)
 
 	do {
 		/*
-		 * A zrun of any length and a short nzrun. Where the next pair
-		 * is depends on bytes that are loaded, so no more than an add
-		 * may come between: a branch that is mispredicted now and then
-		 * is better than finding out by arithmetic. What does not fit,
-		 * or is not legal, takes the way below.
+		 * A zrun of any length and a short nzrun. The next pair's
+		 * position depends on loaded bytes, so that no more than an add
+		 * may come between: a branch that is rarely mispredicted is
+		 * faster than arithmetic. A pair that does not fit or is not
+		 * legal is left to the code below.
 		 */
 		while (end - p >= SHORT_PAIR) {
 			const u8 *from;
@@ -81,13 +81,13 @@ int xbz_decode(void *page, const void *in, size_t len)
 			n = xbz_load8_once(p + 1);
 			from = p + 2;
 			if (unlikely(z >= 0x80)) {
-				/* A third byte would be past the page, too. */
+				/* A length of three bytes exceeds the page. */
 				z = (z & 0x7f) | n << 7;
 				n = xbz_load8_once(p + 2);
 				from = p + 3;
 			}
 			at = pos + z;
-			/* A zrun of 0 behind the first, or a long nzrun. */
+			/* A zrun of 0 that is not first, or a long nzrun. */
 			if (unlikely((!z && pos) || n - 1 >= SHORT_RUN ||
 				     at > XBZ_PAGE_SIZE - SHORT_RUN))
 				break;

@@ -1,40 +1,37 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * From the closed map to the payload by way of an array of edges, for variants
- * whose instruction set has nothing better. A variant includes this after it
- * has said
+ * From the closed map to the payload by an array of edges, for variants whose
+ * instruction set has nothing better. A variant defines, before it includes
+ * this,
  *
- *	xbz_flatten()		a line's edges, from bits to numbers
- *	XBZ_WIDE		bytes that xbz_copy_wide() copies
- *	xbz_copy_wide()		copies so many, of which not all may be wanted
+ *	xbz_flatten()		converts a line's edges from bits to numbers
+ *	XBZ_WIDE		number of bytes that xbz_copy_wide() copies
+ *	xbz_copy_wide()		copies as many, some of which may not be needed
  *
  * An edge is a byte whose state differs from that of the byte before it, so
- * edges are by turns a run's first byte and the first behind it.
+ * edges are alternately a run's first byte and the first behind it.
  *
- * Why it goes by way of an array of edges. How many runs a line has cannot be
- * predicted, and a loop over them mispredicts once a line. Turning bits into
- * numbers has no branch that depends on them; then there is one loop over the
- * runs of the whole page, and a run of up to XBZ_WIDE bytes is written without
- * a branch either: header in one store, bytes in one more.
+ * Why an array of edges: the number of runs in a line cannot be predicted, and
+ * a loop over them mispredicts once a line. Converting bits to numbers has no
+ * branch that depends on them. Then one loop goes over the runs of the whole
+ * page, and writes a run of up to XBZ_WIDE bytes without a branch, too: the
+ * header with one store and the bytes with one more.
  */
 #ifndef XBZ_CODEC_EDGES_H
 #define XBZ_CODEC_EDGES_H
 
 #include "runs.h"
 
-/*
- * Runs are at least 3 bytes apart once the short gaps are closed, so a line has
- * at most 32 edges.
- */
+/* Closed runs are at least 3 bytes apart, so a line has at most 32 edges. */
 #define XBZ_LINE_EDGES 32
 #define XBZ_EDGES_FULL 128
 #define XBZ_EDGES_MAX (XBZ_EDGES_FULL + 2 * XBZ_LINE_EDGES)
 
-/* The runs between @count edges, of which the last may still be without its end. */
+/* Writes the runs of @count edges, but not a last one whose end is missing. */
 static __always_inline bool xbz_put_runs(struct xbz_emitter *e, const u16 *at,
 					 unsigned int count)
 {
-	/* In registers: what is in memory is forwarded, and that is slow. */
+	/* In registers: store forwarding is slow. */
 	unsigned int pos = e->pos, i;
 	const u8 *page = e->page;
 	u8 *p = e->p, *end = e->end;
@@ -69,15 +66,18 @@ static __always_inline bool xbz_put_runs(struct xbz_emitter *e, const u16 *at,
 
 /**
  * struct xbz_edge_list - edges whose runs are not written yet
- * @at: their numbers
- * @count: how many
+ * @at: the edges' numbers
+ * @count: number of edges
  */
 struct xbz_edge_list {
 	u16 at[XBZ_EDGES_MAX];
 	unsigned int count;
 };
 
-/* A line's edges, and the runs if there are enough of them: whether they fit. */
+/*
+ * Adds a line's edges; writes the runs of a full list. Returns whether they
+ * fit.
+ */
 static __always_inline bool xbz_add_edges(struct xbz_emitter *e, struct xbz_edge_list *list,
 					  u64 edges, unsigned int line)
 {
@@ -91,7 +91,7 @@ static __always_inline bool xbz_add_edges(struct xbz_emitter *e, struct xbz_edge
 	return true;
 }
 
-/* The runs that are left, the last of which may end with the page. */
+/* Writes the remaining runs, the last of which may end with the page. */
 static __always_inline bool xbz_put_edges(struct xbz_emitter *e, struct xbz_edge_list *list)
 {
 	if (list->count & 1)
@@ -99,7 +99,7 @@ static __always_inline bool xbz_put_edges(struct xbz_emitter *e, struct xbz_edge
 	return xbz_put_runs(e, list->at, list->count);
 }
 
-/* Cuts the runs and writes them: whether they fit. */
+/* Cuts the runs and writes them. Returns whether they fit. */
 static __always_inline bool xbz_cut_edges(struct xbz_emitter *e, const struct xbz_closed *closed)
 {
 	struct xbz_edge_list list xbz_uninitialized;

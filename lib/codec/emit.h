@@ -1,24 +1,24 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * An encoder of a variant's parts. Every variant includes this once, after it
- * has said
+ * The encoder, built from a variant's parts. Every variant includes this once,
+ * after it has defined
  *
- *	xbz_scan()		compare, copy and collect the change map
- *	xbz_scan_zero()		the same for a page without a cached copy
- *	xbz_cut()		fill the gaps of 1 and 2, cut the runs and write them
+ *	xbz_scan()		compares, copies and collects the change map
+ *	xbz_scan_zero()		does the same for a page without a cached page
+ *	xbz_cut()		closes gaps of 1 and 2, cuts the runs and writes them
  *
- * Nothing after the scan looks at the old page or at the live one.
+ * After the scan, neither the old page nor the live one is read.
  */
 
 /**
  * xbz_emit() - cut the runs from a change map and write the payload
- * @out: where it goes
- * @cap: bytes that may be written there
- * @max: bytes that it may have
+ * @out: receives the payload
+ * @cap: size of @out
+ * @max: largest payload
  * @page: the snapshot that @diff belongs to
  * @diff: the changes, at least one
  *
- * Return: bytes of payload, or XBZ_RAW when they are more than @cap or @max.
+ * Return: bytes of payload, or XBZ_RAW if they exceed @cap or @max.
  */
 static __always_inline int xbz_emit(void *out, size_t cap, size_t max, const void *page,
 				    const struct xbz_diff *diff)

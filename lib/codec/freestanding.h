@@ -1,8 +1,8 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the freestanding core needs from its surroundings, in the kernel and
- * outside. Types, hints, errno, unaligned and big-endian access; no logic of
- * the codec, and nothing that allocates, sleeps or prints.
+ * The environment of the freestanding core, in the kernel and outside: types,
+ * compiler hints, errno, unaligned and big-endian access. No logic of the
+ * codec, and nothing that allocates, sleeps or prints.
  */
 #ifndef XBZ_FREESTANDING_H
 #define XBZ_FREESTANDING_H
@@ -46,7 +46,7 @@ typedef __u64 u64;
 #define xbz_ctz64(x) ((unsigned int)__builtin_ctzll(x))
 #define xbz_last64(x) (63 - (unsigned int)__builtin_clzll(x))
 
-/* Where the instruction may not be used, compilers call a slower function. */
+/* Without the instruction, compilers call a slower function for the builtin. */
 static inline unsigned int xbz_weight64(u64 x)
 {
 	x -= x >> 1 & 0x5555555555555555ULL;
@@ -68,7 +68,7 @@ static inline unsigned int xbz_weight64(u64 x)
 
 /*
  * For arrays on the stack that are written before they are read: kernels that
- * clear all variables would clear these for each page.
+ * initialize all variables would clear them for each page.
  */
 #ifdef __has_attribute
 #if __has_attribute(uninitialized)
@@ -80,8 +80,8 @@ static inline unsigned int xbz_weight64(u64 x)
 #endif
 
 /*
- * Of a constant size: not memcpy(), which is a call where a kernel is compiled
- * with -fno-builtin, as User Mode Linux is, and there are three for each run.
+ * The size is constant, and there are three for each run. memcpy() would be a
+ * call in kernels that are compiled with -fno-builtin, like User Mode Linux.
  */
 static __always_inline u64 xbz_load64(const void *p)
 {
@@ -92,8 +92,8 @@ static __always_inline u64 xbz_load64(const void *p)
 }
 
 /*
- * For memory that somebody may be writing to. What comes out of the asm is
- * opaque, so the compiler cannot fetch it from memory a second time.
+ * For memory that other threads may be writing to. The compiler cannot see
+ * through the asm, and so cannot load the value a second time.
  */
 static __always_inline u64 xbz_load64_once(const void *p)
 {

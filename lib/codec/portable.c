@@ -1,14 +1,15 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
- * The codec in 64-bit words, for any machine: what the variants for instruction
- * sets are compared with, and the choice where vector registers cannot be used.
+ * The encoder in 64-bit words, for any machine: the reference for the variants
+ * with vector instructions, and the variant that runs where vector registers
+ * cannot be used.
  */
 #include "codec_priv.h"
 
 /*
- * A line at a time: the common line is unchanged and costs eight loads on each
- * side and one branch, and the cache copy's lines stay clean in the CPU's
- * cache unless they change.
+ * Scans a line at a time. The common line is unchanged and costs eight loads on
+ * each side and one branch; the cached page's line stays clean in the CPU's
+ * cache.
  */
 static __always_inline void scan_page(struct xbz_diff *diff, u8 *ref, const u8 *cur,
 				      bool zero_base)
@@ -34,7 +35,9 @@ static __always_inline void scan_page(struct xbz_diff *diff, u8 *ref, const u8 *
 				xbz_store64(ref + 8 * i, changed[i]);
 		}
 		if (any) {
-			/* There are no registers for what was read now, too. */
+			/*
+			 * Too few registers to keep the words of @cur as well.
+			 */
 #pragma GCC unroll 8
 			for (i = 0; !zero_base && i < 8; i++)
 				xbz_store64(ref + 8 * i, xbz_load64(ref + 8 * i) ^ changed[i]);
@@ -79,7 +82,7 @@ static __always_inline void xbz_copy_wide(u8 *to, const u8 *from)
 
 #include "edges.h"
 
-/* Lines without a change are not looked at, unless a run ends where one begins. */
+/* Skips lines without a change, unless a run ends at such a line's start. */
 static __always_inline bool xbz_cut(struct xbz_emitter *e, const struct xbz_diff *diff)
 {
 	struct xbz_edge_list list xbz_uninitialized;
@@ -92,7 +95,10 @@ static __always_inline bool xbz_cut(struct xbz_emitter *e, const struct xbz_diff
 		u64 closed = xbz_close_gaps(m[-1], m[0], m[1]);
 
 		lines &= lines - 1;
-		/* In two steps, as the line behind the last one is no bit. */
+		/*
+		 * Shift in two steps: there is no bit for a line behind the
+		 * last.
+		 */
 		lines |= closed >> 63 << line << 1;
 		edges = closed ^ (closed << 1 | before >> 63);
 		if (edges && !xbz_add_edges(e, &list, edges, line))

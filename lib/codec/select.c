@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
- * The choice of a variant in user space: once, when the program or library is
- * loaded. The kernel has its own in kmod/codec.c.
+ * Selects the encoder's variant in user space: once, when the program or
+ * library is loaded. kmod/codec.c selects the kernel's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static bool always(void)
 }
 
 #ifdef XBZ_CODEC_X86
-/* Whether the processor has it and the operating system saves its registers. */
+/* The processor supports it and the operating system saves its registers. */
 static bool has_avx2(void)
 {
 	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
@@ -37,7 +37,7 @@ static bool has_avx512(void)
 }
 #endif
 
-/* The best first. */
+/* Best first. */
 static const struct variant variants[] = {
 #ifdef XBZ_CODEC_X86
 	{ "avx512", has_avx512, xbz_encode_avx512, xbz_encode_zero_base_avx512 },
@@ -84,9 +84,9 @@ static __attribute__((constructor)) void choose(void)
 		return;
 	ret = xbz_codec_select(name);
 	if (ret)
-		fprintf(stderr, "xbzrle: XBZ_CODEC=%s: %s; using %s\n", name,
-			ret == -EINVAL ? "there are auto, portable, avx2 and avx512" :
-					 "this processor cannot run it",
+		fprintf(stderr, "xbzrle: XBZ_CODEC: invalid codec '%s', %s; using %s\n", name,
+			ret == -EINVAL ? "expected auto, portable, avx2 or avx512" :
+					 "not supported by this processor",
 			xbz_codec_name());
 }
 

@@ -1,13 +1,13 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
- * Delta against the zero page where no buffer for a snapshot is given: each
- * line is read once and its runs are written before the next one is read. The
- * way with a snapshot is scan and emit; this one is for callers that have no
- * page to spare, and 4 KiB on the kernel's stack are no choice.
+ * Delta against the zero page without a buffer for a snapshot: each line is
+ * read once and its runs are written before the next line is read. With a
+ * snapshot, an encoder scans and emits. This one is for callers without a page
+ * to spare; 4 KiB on the kernel's stack are not an option.
  *
- * Merging needs no look ahead here: a gap of 1 always, a gap of 2 once the run
- * is long. That leaves at most one long nzrun in a chain of gaps of 2, which
- * emit.h shows to be the least.
+ * Merging needs no look-ahead here: a gap of 1 is always merged, a gap of 2
+ * once the run is long. That leaves at most one long nzrun in a chain of gaps
+ * of 2, which is the least possible; runs.h has the proof.
  */
 #include "codec_priv.h"
 
@@ -15,9 +15,9 @@ struct stream {
 	u8 *out;
 	size_t cap;
 	size_t used;
-	size_t run_at;		/* where the open nzrun's length lies in out */
+	size_t run_at;		/* offset of the open nzrun's length in out */
 	unsigned int run_len;
-	unsigned int pos;	/* bytes of page covered */
+	unsigned int pos;	/* bytes of the page that are covered */
 };
 
 static bool open_run(struct stream *s, unsigned int start)
@@ -35,7 +35,7 @@ static bool open_run(struct stream *s, unsigned int start)
 	return true;
 }
 
-/* Appends @gap zeros and @n bytes; the length grows in front when it must. */
+/* Appends @gap zeros and @n bytes, and widens the length in front if needed. */
 static bool grow_run(struct stream *s, unsigned int gap, const u8 *from, unsigned int n)
 {
 	unsigned int len = s->run_len + gap + n;

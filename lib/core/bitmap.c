@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Unaligned words of a bitmap that others change meanwhile. The bitmaps'
- * bounds are the caller's business.
+ * Unaligned words of a bitmap that other threads change at the same time. The
+ * caller keeps within the bitmap's bounds.
  */
 #include "core/bitmap.h"
 
@@ -36,7 +36,7 @@ static u64 xbz_read(const u64 *p)
 
 static u64 xbz_or_word(u64 *p, u64 bits)
 {
-	/* Most words bring nothing new: do not take the cache line for them. */
+	/* Most words set no new bit: do not take the cache line exclusively. */
 	bits &= ~xbz_read(p);
 	if (!bits)
 		return 0;
@@ -46,13 +46,16 @@ static u64 xbz_or_word(u64 *p, u64 bits)
 
 /**
  * xbz_bitmap_or() - set the bits of a word anywhere in a bitmap
- * @dst: the bitmap; others may set and clear bits in it
+ * @dst: the bitmap; other threads may set and clear bits in it
  * @bit: where bit 0 of @word goes
  * @word: the bits to set
  *
- * The word behind is touched only if a bit falls into it.
+ * The second word is accessed only if @word has a bit for it. Setting bits is
+ * atomic; it orders nothing if all of them are set already.
  *
- * Return: how many were clear before.
+ * Context: any; takes no lock.
+ *
+ * Return: number of bits that were clear before.
  */
 u64 xbz_bitmap_or(u64 *dst, u64 bit, u64 word)
 {
@@ -67,11 +70,14 @@ u64 xbz_bitmap_or(u64 *dst, u64 bit, u64 word)
 
 /**
  * xbz_bitmap_fetch() - read up to 64 bits from anywhere in a bitmap
- * @src: the bitmap; others may set and clear bits in it
+ * @src: the bitmap; other threads may set and clear bits in it
  * @bit: the first bit
- * @nbits: how many, 1 to 64
+ * @nbits: number of bits, 1 to 64
  *
- * The word behind is touched only if one of the bits lies in it.
+ * The second word is accessed only if one of the bits lies in it. Each word is
+ * read once, without ordering.
+ *
+ * Context: any; takes no lock.
  *
  * Return: the bits, those above @nbits zero.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Moves bits between a KVM slot's bitmap and its region's, which need not be
- * aligned to each other. Both are arrays of 64-bit words.
+ * Bits between a KVM slot's bitmap and its region's, which need not be aligned
+ * to each other. Both are arrays of 64-bit words.
  */
 #ifndef _XBZ_CORE_BITMAP_H
 #define _XBZ_CORE_BITMAP_H

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Chooses a page's record and writes it. The format is QEMU's (migration/ram.c,
- * ram_load_precopy reads it), so that a stock destination understands it.
+ * ram_load_precopy() reads it), so that a stock destination understands it.
  *
  * Whatever is chosen, the destination holds the snapshot after applying it, and
- * the state says so: that is the whole of the cache's correctness.
+ * rec->known says so: the correctness of the cache rests on that alone.
  */
 #include "core/record.h"
 
@@ -15,10 +15,12 @@ static size_t xbz_head_size(const struct xbz_block *block, bool cont)
 	return cont ? XBZ_HEAD_CONT : XBZ_HEAD_CONT + 1 + block->len;
 }
 
-static u8 *xbz_put_head(u8 *p, const struct xbz_block *block, u64 offset,
-			bool cont, unsigned int flag)
+static u8 *xbz_put_head(u8 *p, const struct xbz_record *rec, bool cont,
+			unsigned int flag)
 {
-	xbz_put_be64(p, offset | flag | (cont ? XBZ_FLAG_CONTINUE : 0));
+	const struct xbz_block *block = rec->block;
+
+	xbz_put_be64(p, rec->offset | flag | (cont ? XBZ_FLAG_CONTINUE : 0));
 	p += XBZ_HEAD_CONT;
 	if (cont)
 		return p;
@@ -27,142 +29,114 @@ static u8 *xbz_put_head(u8 *p, const struct xbz_block *block, u64 offset,
 	return p + block->len;
 }
 
-static u8 *xbz_put_zero(u8 *p, const struct xbz_block *block, u64 offset,
-			bool cont)
+static u8 *xbz_put_zero(u8 *p, struct xbz_record *rec, enum xbz_kind kind)
 {
-	p = xbz_put_head(p, block, offset, cont, XBZ_FLAG_ZERO);
+	rec->kind = kind;
+	p = xbz_put_head(p, rec, rec->cont, XBZ_FLAG_ZERO);
 	*p++ = 0;
 	return p;
 }
 
-static u8 *xbz_put_raw(u8 *p, const struct xbz_block *block, u64 offset,
-		       bool cont, const void *page)
+static u8 *xbz_put_raw(u8 *p, struct xbz_record *rec)
 {
-	p = xbz_put_head(p, block, offset, cont, XBZ_FLAG_PAGE);
-	memcpy(p, page, XBZ_PAGE_SIZE);
+	rec->kind = XBZ_SENT_RAW;
+	p = xbz_put_head(p, rec, rec->cont, XBZ_FLAG_PAGE);
+	memcpy(p, rec->snapshot, XBZ_PAGE_SIZE);
 	return p + XBZ_PAGE_SIZE;
 }
 
 /* The payload is in place already, where the header's size puts it. */
-static u8 *xbz_put_delta(u8 *p, const struct xbz_block *block, u64 offset,
-			 bool cont, size_t len)
+static u8 *xbz_put_delta(u8 *p, struct xbz_record *rec, bool cont,
+			 enum xbz_kind kind, size_t len)
 {
-	p = xbz_put_head(p, block, offset, cont, XBZ_FLAG_XBZRLE);
+	rec->kind = kind;
+	p = xbz_put_head(p, rec, cont, XBZ_FLAG_XBZRLE);
 	*p++ = XBZ_DELTA_ENCODING;
 	xbz_put_be16(p, len);
 	return p + 2 + len;
 }
 
-/* Nothing is copied, nor written to, if the page is its own snapshot. */
+static u8 *xbz_put_nothing(u8 *p, struct xbz_record *rec)
+{
+	rec->kind = XBZ_SENT_SAME;
+	return p;
+}
+
+/* With the page as its own snapshot nothing is copied nor written to. */
 static int xbz_payload_zero_base(void *payload, size_t cap, const void *snapshot)
 {
 	return xbz_encode_zero_base(payload, cap, (void *)snapshot, snapshot);
 }
 
-/* A page of which a copy is held: the codec brings the copy up to date. */
-static u8 *xbz_record_copy(u8 *p, const struct xbz_block *block, u64 offset,
-			   bool cont, const void *snapshot,
-			   struct xbz_page_state *state, enum xbz_kind *kind)
+/* A cached page: the codec brings the copy up to date. */
+static u8 *xbz_record_copy(u8 *p, struct xbz_record *rec)
 {
-	u8 *payload = p + xbz_head_size(block, cont) + XBZ_DELTA_HEAD;
-	int ret = xbz_encode(payload, XBZ_DELTA_MAX, state->copy, snapshot);
+	u8 *payload = p + xbz_head_size(rec->block, rec->cont) + XBZ_DELTA_HEAD;
+	int ret = xbz_encode(payload, XBZ_DELTA_MAX, rec->copy, rec->snapshot);
 
 	switch (ret) {
 	case XBZ_SAME:
-		*kind = XBZ_SENT_SAME;
-		return p;
+		return xbz_put_nothing(p, rec);
 	case XBZ_ZERO:
-		*kind = XBZ_SENT_ZERO;
-		state->known = XBZ_KNOWN_ZERO;
-		return xbz_put_zero(p, block, offset, cont);
+		rec->known = XBZ_KNOWN_ZERO;
+		return xbz_put_zero(p, rec, XBZ_SENT_ZERO);
 	case XBZ_RAW:
-		*kind = XBZ_SENT_RAW;
-		return xbz_put_raw(p, block, offset, cont, snapshot);
+		return xbz_put_raw(p, rec);
 	default:
-		*kind = XBZ_SENT_DELTA;
-		return xbz_put_delta(p, block, offset, cont, ret);
+		return xbz_put_delta(p, rec, rec->cont, XBZ_SENT_DELTA, ret);
 	}
 }
 
 /* A page that is zero at the destination: a delta needs no copy. */
-static u8 *xbz_record_known_zero(u8 *p, const struct xbz_block *block,
-				 u64 offset, bool cont, const void *snapshot,
-				 struct xbz_page_state *state,
-				 enum xbz_kind *kind)
+static u8 *xbz_record_known_zero(u8 *p, struct xbz_record *rec)
 {
-	u8 *payload = p + xbz_head_size(block, cont) + XBZ_DELTA_HEAD;
-	int ret = xbz_payload_zero_base(payload, XBZ_DELTA_MAX, snapshot);
+	u8 *payload = p + xbz_head_size(rec->block, rec->cont) + XBZ_DELTA_HEAD;
+	int ret = xbz_payload_zero_base(payload, XBZ_DELTA_MAX, rec->snapshot);
 
-	if (ret == XBZ_ZERO) {
-		*kind = XBZ_SENT_SAME;
-		return p;
-	}
-	state->known = XBZ_KNOWN_NOTHING;
-	if (ret == XBZ_RAW) {
-		*kind = XBZ_SENT_RAW;
-		return xbz_put_raw(p, block, offset, cont, snapshot);
-	}
-	*kind = XBZ_SENT_DELTA;
-	return xbz_put_delta(p, block, offset, cont, ret);
+	if (ret == XBZ_ZERO)
+		return xbz_put_nothing(p, rec);
+	rec->known = XBZ_KNOWN_NOTHING;
+	if (ret == XBZ_RAW)
+		return xbz_put_raw(p, rec);
+	return xbz_put_delta(p, rec, rec->cont, XBZ_SENT_DELTA, ret);
 }
 
 /* A page of which nothing is known: made zero first where that is shorter. */
-static u8 *xbz_record_unknown(u8 *p, const struct xbz_block *block, u64 offset,
-			      bool cont, const void *snapshot,
-			      struct xbz_page_state *state, enum xbz_kind *kind)
+static u8 *xbz_record_unknown(u8 *p, struct xbz_record *rec)
 {
-	u8 *payload = p + xbz_head_size(block, cont) + XBZ_ZERO_BODY +
+	u8 *payload = p + xbz_head_size(rec->block, rec->cont) + XBZ_ZERO_BODY +
 		      XBZ_HEAD_CONT + XBZ_DELTA_HEAD;
-	int ret = xbz_payload_zero_base(payload, XBZ_ZERO_BASE_PAYS, snapshot);
+	int ret = xbz_payload_zero_base(payload, XBZ_ZERO_BASE_PAYS,
+					rec->snapshot);
 
+	if (ret == XBZ_RAW)
+		return xbz_put_raw(p, rec);
 	if (ret == XBZ_ZERO) {
-		*kind = XBZ_SENT_ZERO;
-		state->known = XBZ_KNOWN_ZERO;
-		return xbz_put_zero(p, block, offset, cont);
+		rec->known = XBZ_KNOWN_ZERO;
+		return xbz_put_zero(p, rec, XBZ_SENT_ZERO);
 	}
-	state->known = XBZ_KNOWN_NOTHING;
-	if (ret == XBZ_RAW) {
-		*kind = XBZ_SENT_RAW;
-		return xbz_put_raw(p, block, offset, cont, snapshot);
-	}
-	*kind = XBZ_SENT_ZERO_BASED;
-	p = xbz_put_zero(p, block, offset, cont);
-	return xbz_put_delta(p, block, offset, true, ret);
+	p = xbz_put_zero(p, rec, XBZ_SENT_ZERO_BASED);
+	return xbz_put_delta(p, rec, true, XBZ_SENT_ZERO_BASED, ret);
 }
 
 /**
- * xbz_record_page() - write what brings the destination's page up to date
+ * xbz_record_page() - write the record that updates the destination's page
  * @out: room for the longest record: header, name and a page
- * @block: the page's block
- * @offset: the page's byte offset in the block, page aligned
- * @cont: whether the record before, in the same batch, was of this block
- * @snapshot: the page; private to the caller, nobody writes to it meanwhile
- * @state: what is known of the page at the destination; changed to what is
- *	known once the record has been applied
- * @kind: set to how the page was sent
- *
- * If @state->known is not %XBZ_KNOWN_COPY afterwards, the content of a copy
- * means nothing. If it is %XBZ_KNOWN_NOTHING, the destination holds @snapshot,
- * and whoever wants to remember the page copies that.
+ * @rec: the page and what is known of it; see struct xbz_record
  *
  * Context: any; a few microseconds.
  * Return: bytes written, 0 for an unchanged page, never more than its raw
  * record.
  */
-size_t xbz_record_page(void *out, const struct xbz_block *block, u64 offset,
-		       bool cont, const void *snapshot,
-		       struct xbz_page_state *state, enum xbz_kind *kind)
+size_t xbz_record_page(void *out, struct xbz_record *rec)
 {
 	u8 *end;
 
-	if (state->known == XBZ_KNOWN_COPY)
-		end = xbz_record_copy(out, block, offset, cont, snapshot, state,
-				      kind);
-	else if (state->known == XBZ_KNOWN_ZERO)
-		end = xbz_record_known_zero(out, block, offset, cont, snapshot,
-					    state, kind);
+	if (rec->known == XBZ_KNOWN_COPY)
+		end = xbz_record_copy(out, rec);
+	else if (rec->known == XBZ_KNOWN_ZERO)
+		end = xbz_record_known_zero(out, rec);
 	else
-		end = xbz_record_unknown(out, block, offset, cont, snapshot,
-					 state, kind);
+		end = xbz_record_unknown(out, rec);
 	return end - (u8 *)out;
 }

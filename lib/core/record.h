@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Records of QEMU's RAM stream: what one page becomes on the wire, given what
- * is known of its copy at the destination. The delta's payload is the codec's.
+ * Records of QEMU's RAM stream: one page on the wire, given what is known of the
+ * destination's page. The payload of a delta is the codec's.
  */
 #ifndef _XBZ_CORE_RECORD_H
 #define _XBZ_CORE_RECORD_H
@@ -19,15 +19,15 @@
 
 /* Header of a record that continues the block of the one before. */
 #define XBZ_HEAD_CONT 8
-/* What a delta record has between its header and its payload. */
+/* Bytes of a delta record between its header and its payload. */
 #define XBZ_DELTA_HEAD 3
-/* What a zero record has behind its header. */
+/* Bytes of a zero record behind its header. */
 #define XBZ_ZERO_BODY 1
 
 /*
  * Largest payload of a delta against zero. The destination clears the page and
- * then decodes, which costs it more than a copy; a pair that saves less than an
- * eighth of the page is not worth that.
+ * then decodes, which is slower than a copy; saving less than an eighth of the
+ * page does not pay for that.
  */
 #define XBZ_ZERO_BASE_PAYS 3584
 
@@ -35,7 +35,7 @@
  * enum xbz_known - what is known of a page's content at the destination
  * @XBZ_KNOWN_NOTHING: nothing
  * @XBZ_KNOWN_ZERO: it is zero
- * @XBZ_KNOWN_COPY: it equals a copy that we hold
+ * @XBZ_KNOWN_COPY: it equals the cached page
  */
 enum xbz_known {
 	XBZ_KNOWN_NOTHING,
@@ -45,7 +45,7 @@ enum xbz_known {
 
 /**
  * enum xbz_kind - how a page was sent
- * @XBZ_SENT_SAME: not at all, it is unchanged
+ * @XBZ_SENT_SAME: not at all: it is unchanged
  * @XBZ_SENT_ZERO: as a zero record
  * @XBZ_SENT_DELTA: as a delta
  * @XBZ_SENT_ZERO_BASED: as a zero record and a delta to it
@@ -70,17 +70,28 @@ struct xbz_block {
 };
 
 /**
- * struct xbz_page_state - what is remembered of a page, in and out
- * @known: what is known of the destination's page
- * @copy: with %XBZ_KNOWN_COPY the copy
+ * struct xbz_record - one page on its way to the stream
+ * @block: the page's block
+ * @offset: the page's byte offset in the block, page aligned
+ * @cont: the previous record of the batch is of the same block
+ * @snapshot: the page; private to the caller, which does not write to it
+ * @copy: with %XBZ_KNOWN_COPY the cached page; becomes the snapshot
+ * @known: what is known of the destination's page; in: before the record, out:
+ *	once the record is applied. Other than %XBZ_KNOWN_COPY, the content of
+ *	@copy is undefined. %XBZ_KNOWN_NOTHING: the destination holds @snapshot,
+ *	which may be cached
+ * @kind: out: how the page is sent
  */
-struct xbz_page_state {
-	enum xbz_known known;
+struct xbz_record {
+	const struct xbz_block *block;
+	u64 offset;
+	bool cont;
+	const void *snapshot;
 	void *copy;
+	enum xbz_known known;
+	enum xbz_kind kind;
 };
 
-size_t xbz_record_page(void *out, const struct xbz_block *block, u64 offset,
-		       bool cont, const void *snapshot,
-		       struct xbz_page_state *state, enum xbz_kind *kind);
+size_t xbz_record_page(void *out, struct xbz_record *rec);
 
 #endif /* _XBZ_CORE_RECORD_H */

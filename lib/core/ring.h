@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The arithmetic of a ring's positions, without the ring: pure, so that it is
- * tested outside the kernel. Positions count bytes since the ring was made and
- * never wrap in practice (2^64 bytes); sizes are powers of two.
+ * The arithmetic of a ring's positions, as pure functions, so that tests run
+ * outside the kernel. Positions count bytes since the ring's creation and never
+ * wrap in practice (2^64 bytes). Sizes are powers of two.
  */
 #ifndef _XBZ_CORE_RING_H
 #define _XBZ_CORE_RING_H
@@ -10,10 +10,12 @@
 #include "codec/freestanding.h"
 
 /**
- * xbz_ring_size_ok() - whether a ring may have this size
- * @size: bytes asked for
+ * xbz_ring_size_ok() - check the requested size of a ring
+ * @size: requested bytes
  * @min: smallest size
  * @max: largest size
+ *
+ * Return: true for a power of two within the bounds.
  */
 static inline bool xbz_ring_size_ok(u64 size, u64 min, u64 max)
 {
@@ -21,9 +23,11 @@ static inline bool xbz_ring_size_ok(u64 size, u64 min, u64 max)
 }
 
 /**
- * xbz_ring_offset() - where in the ring a position lies
+ * xbz_ring_offset() - convert a position to an offset in the ring
  * @pos: position in bytes
  * @size: the ring's size
+ *
+ * Return: bytes from the ring's start.
  */
 static inline u64 xbz_ring_offset(u64 pos, u64 size)
 {
@@ -31,9 +35,9 @@ static inline u64 xbz_ring_offset(u64 pos, u64 size)
 }
 
 /**
- * xbz_ring_room() - bytes that may be produced
- * @prod: the producer's position, its own copy
- * @seen: the consumer's position when it was last looked at
+ * xbz_ring_room() - check the consumer's position and compute the free bytes
+ * @prod: the producer's position, the producer's private copy
+ * @seen: the consumer's position that was loaded last
  * @cons: the consumer's position, loaded once; untrusted
  * @size: the ring's size
  * @room: set to the free bytes

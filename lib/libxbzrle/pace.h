@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How large a batch should be, as a function of what became of the last ones:
- * pure, so that it is tested without a session.
+ * The size of batches, as a pure function of the last writes, so that tests
+ * need no session.
  *
- * A large batch costs less per byte. But a consumer looks at its clock and at
- * its rate limit between batches, and what is encoded ahead is old by the time
- * it is sent: a page that changes again meanwhile has to be sent again.
+ * A large batch costs less per byte. But a consumer checks its clock and its
+ * rate limit between batches, and a batch that is encoded ahead ages: a page
+ * that changes before its batch is sent has to be sent again.
  */
 #ifndef XBZRLE_LIB_PACE_H
 #define XBZRLE_LIB_PACE_H
@@ -14,21 +14,21 @@
 
 #define XBZRLE_PACE_MIN 4096
 #define XBZRLE_PACE_MAX (512 << 10)
-/* How long writing a batch may take: a tenth of QEMU's clock. */
+/* Upper bound on the time to write a batch: a tenth of QEMU's clock. */
 #define XBZRLE_PACE_NS 5000000
-/* Batches of a queue that wait for the consumer while another is made. */
+/* Batches of a queue that wait for the consumer while the next is encoded. */
 #define XBZRLE_PACE_AHEAD 2
-/* Parts of a rate limit's window, one queue alone. */
+/* Batches that a rate limit's window has room for, with few queues. */
 #define XBZRLE_PACE_PARTS 16
 
 /**
- * struct xbzrle_pace - what a batch's size follows from
+ * struct xbzrle_pace - the inputs of a batch's size
  * @ring_bytes: size of a queue's ring
- * @nr_queues: how many of them share the consumer
- * @window: bytes that the consumer may send between two looks at its rate limit,
- *	or 0 for no limit
- * @bytes: bytes that it wrote last, or 0 if it did not write
- * @ns: nanoseconds that this took
+ * @nr_queues: number of queues that share the consumer
+ * @window: bytes that the consumer may send between two checks of its rate
+ *	limit, or 0 for no limit
+ * @bytes: size of its last write, or 0 if there was none
+ * @ns: nanoseconds that this write took
  */
 struct xbzrle_pace {
 	uint64_t ring_bytes;
@@ -39,12 +39,15 @@ struct xbzrle_pace {
 };
 
 /**
- * xbzrle_pace_most() - the largest batch that may be
- * @p: what it follows from
+ * xbzrle_pace_most() - upper bound on a batch's size
+ * @p: the inputs
  *
- * A quarter of the ring, so that making, waiting and writing overlap; and so
- * little of the window that it is missed by a sixteenth at most, and that all
- * that waits in all queues is not more than half of it.
+ * A quarter of the ring, so that encoding, waiting and writing overlap. Of the
+ * window so little that the rate limit is missed by a sixteenth at most, and
+ * that the batches that wait in all queues are at most half of it. These bounds
+ * do not apply below XBZRLE_PACE_MIN.
+ *
+ * Return: bytes.
  */
 static inline uint64_t xbzrle_pace_most(const struct xbzrle_pace *p)
 {
@@ -61,12 +64,15 @@ static inline uint64_t xbzrle_pace_most(const struct xbzrle_pace *p)
 }
 
 /**
- * xbzrle_pace_batch() - how large the next batches should be
- * @batch: how large they were
- * @p: what became of them
+ * xbzrle_pace_batch() - size of the next batches
+ * @batch: size of the last ones
+ * @p: the inputs
  *
- * Half as large if a write took too long, which can happen once; twice as large
- * if twice as much would not have taken that long either.
+ * Halves the size if a write took longer than XBZRLE_PACE_NS. Only halves,
+ * since a single slow write may be an accident. Doubles it if twice as many
+ * bytes would not have taken longer either.
+ *
+ * Return: bytes.
  */
 static inline uint64_t xbzrle_pace_batch(uint64_t batch, const struct xbzrle_pace *p)
 {

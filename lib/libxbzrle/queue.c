@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Queues: their rings as they are mapped here, batches, and giving ring space
- * back. The thread that calls does the encoding; there is no other.
+ * Queues: mapped rings, batches and the release of ring space. Encoding runs in
+ * the calling thread; threads of the library's own are in workers.c.
  */
 #include "session.h"
 
@@ -30,7 +30,6 @@ static int map_queue(struct xbzrle_session *s, struct xbzrle_queue *q,
 	return 0;
 }
 
-/* What is mapped when it fails is left to xbzrle_queues_unmap(). */
 int xbzrle_queues_map(struct xbzrle_session *s, const struct xbzrle_setup *setup)
 {
 	unsigned int i;
@@ -42,15 +41,21 @@ int xbzrle_queues_map(struct xbzrle_session *s, const struct xbzrle_setup *setup
 	s->nr_queues = setup->nr_queues;
 	s->ring_bytes = setup->ring_bytes;
 	s->encode_scratch = calloc(s->nr_queues, XBZRLE_SCRATCH_MIN);
-	if (!s->encode_scratch)
-		return -ENOMEM;
+	if (!s->encode_scratch) {
+		ret = -ENOMEM;
+		goto err_unmap;
+	}
 	for (i = 0; i < s->nr_queues; i++) {
 		ret = map_queue(s, &s->queues[i],
 				setup->ring_offset + i * setup->ring_stride);
 		if (ret)
-			return ret;
+			goto err_unmap;
 	}
 	return 0;
+
+err_unmap:
+	xbzrle_queues_unmap(s);
+	return ret;
 }
 
 void xbzrle_queues_unmap(struct xbzrle_session *s)
@@ -67,6 +72,9 @@ void xbzrle_queues_unmap(struct xbzrle_session *s)
 	}
 	free(s->encode_scratch);
 	free(s->queues);
+	s->encode_scratch = NULL;
+	s->queues = NULL;
+	s->nr_queues = 0;
 }
 
 int xbzrle_session_encode(struct xbzrle_session *s, unsigned int queue,
@@ -83,6 +91,8 @@ int xbzrle_session_encode(struct xbzrle_session *s, unsigned int queue,
 	struct xbzrle_queue *q;
 	int ret;
 
+	if (!s->nr_queues)
+		return -ENOTCONN;
 	if (queue >= s->nr_queues)
 		return -ENOENT;
 	q = &s->queues[queue];
@@ -93,7 +103,7 @@ int xbzrle_session_encode(struct xbzrle_session *s, unsigned int queue,
 	if (ret)
 		return ret;
 
-	/* Read by xbzrle_session_release(), which may run in another thread. */
+	/* xbzrle_session_release() may read it in another thread. */
 	__atomic_store_n(&q->made, arg.pos + arg.bytes, __ATOMIC_RELAXED);
 	*batch = (struct xbzrle_batch){
 		.data = q->data + (arg.pos & (s->ring_bytes - 1)),
@@ -115,6 +125,8 @@ int xbzrle_session_release(struct xbzrle_session *s, unsigned int queue, uint64_
 {
 	struct xbzrle_queue *q;
 
+	if (!s->nr_queues)
+		return -ENOTCONN;
 	if (queue >= s->nr_queues)
 		return -ENOENT;
 	q = &s->queues[queue];
@@ -123,8 +135,8 @@ int xbzrle_session_release(struct xbzrle_session *s, unsigned int queue, uint64_
 		return -ERANGE;
 	q->released = end;
 	/*
-	 * Pairs with the module's load-acquire of the position: whatever read
-	 * the data has done so before the space can be written again.
+	 * Pairs with the module's load-acquire of the position: all reads of
+	 * the data complete before the module can overwrite it.
 	 */
 	__atomic_store_n(&q->cons->pos, end, __ATOMIC_RELEASE);
 	return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Regions with their mapped bitmaps, the KVM slots that lie in them, and what
- * is done to ranges of their pages.
+ * Regions with their mapped bitmaps, the KVM slots that lie in them, SYNC, and
+ * the calls on ranges of pages.
  */
 #include "session.h"
 
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Adds to the table; the session's lock is held. */
+/* Adds a region to the table. The caller holds the session's lock. */
 static int remember_region(struct xbzrle_session *s, uint32_t region, void *bitmap,
 			   size_t bytes)
 {
@@ -101,7 +101,7 @@ out:
 	return ret;
 }
 
-/* For closing: the module forgets its side by itself. */
+/* For close. The module removes its regions when the session ends. */
 void xbzrle_regions_unmap(struct xbzrle_session *s)
 {
 	size_t i;
@@ -111,19 +111,20 @@ void xbzrle_regions_unmap(struct xbzrle_session *s)
 	free(s->regions);
 }
 
-/* Makes the scratch memory suffice for a slot; the session's lock is held. */
+/*
+ * Grows the scratch memory to a slot's need. The caller holds the session's
+ * lock.
+ */
 static int grow_scratch(struct xbzrle_session *s, uint64_t nr_pages)
 {
-	uint64_t bytes = XBZRLE_SCRATCH_HEAD + (nr_pages / 64 + 1) * 8;
+	uint64_t bytes = XBZRLE_SCRATCH_SYNC(nr_pages);
 	uint64_t *scratch;
 
-	if (bytes < XBZRLE_SCRATCH_MIN)
-		bytes = XBZRLE_SCRATCH_MIN;
 	if (bytes <= s->scratch_bytes)
 		return 0;
 	if (bytes > SIZE_MAX)
 		return -ENOMEM;
-	/* Nothing in it has to last, so there is nothing to copy. */
+	/* The content need not last between calls: no copy. */
 	scratch = malloc(bytes);
 	if (!scratch)
 		return -ENOMEM;
@@ -165,7 +166,7 @@ int xbzrle_session_sync(struct xbzrle_session *s, struct xbzrle_sync *result)
 	struct xbzrle_sync arg = { .size = sizeof(arg) };
 	int ret;
 
-	/* The lock is for the scratch memory: no slot may replace it now. */
+	/* Keeps slot_set from replacing the scratch memory. */
 	pthread_mutex_lock(&s->lock);
 	ret = grow_scratch(s, 0);
 	if (!ret) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the library's own files share about a session; not installed.
+ * A session as the library's own files see it; not installed.
  */
 #ifndef XBZRLE_LIB_SESSION_H
 #define XBZRLE_LIB_SESSION_H
@@ -12,16 +12,16 @@
 #include <xbzrle/xbzrle.h>
 
 /**
- * struct xbzrle_queue - a ring as it is mapped here
+ * struct xbzrle_queue - a queue's mapped ring
  * @cons: the consumer's page, writable
  * @prod: the producer's page, followed by the data twice, read-only
- * @prod_bytes: size of that mapping
+ * @prod_bytes: size of the mapping of @prod
  * @data: the data
  * @made: position behind the last batch
- * @released: what @cons->pos was set to; that page is never read back
+ * @released: last value stored to @cons->pos, which is never read back
  *
- * @made is the encoding thread's, @released is the releasing thread's; that one
- * reads @made.
+ * Only the encoding thread writes @made, only the releasing thread accesses
+ * @released. The releasing thread also reads @made.
  */
 struct xbzrle_queue {
 	struct xbzrle_ring_cons *cons;
@@ -33,7 +33,7 @@ struct xbzrle_queue {
 };
 
 /**
- * struct xbzrle_region_map - a region's bitmap as it is mapped here
+ * struct xbzrle_region_map - a region's mapped bitmap
  * @region: the region's number
  * @bitmap: the mapping
  * @bytes: its size
@@ -46,19 +46,22 @@ struct xbzrle_region_map {
 
 /**
  * struct xbzrle_session - a session
- * @fd: the open device
- * @nr_queues: its queues, 0 before setup
- * @ring_bytes: size of a queue's data
+ * @device_fd: the device
+ * @fd: the module's session, -1 before setup
+ * @nr_queues: number of queues, 0 before setup
+ * @ring_bytes: size of a ring's data
  * @queues: the queues
- * @encode_scratch: memory for ENCODE, XBZRLE_SCRATCH_MIN bytes for each queue,
- *	which its encoding thread uses
- * @lock: protects what follows
+ * @encode_scratch: scratch memory for ENCODE, XBZRLE_SCRATCH_MIN bytes for each
+ *	queue
+ * @lock: protects the members below
  * @regions: the regions, in no order
- * @nr_regions: how many
- * @scratch: memory for SYNC
- * @scratch_bytes: its size; grows with the largest slot and never shrinks
+ * @nr_regions: number of regions
+ * @scratch: scratch memory for SYNC
+ * @scratch_bytes: size of @scratch; grows to the largest slot's and never
+ *	shrinks
  */
 struct xbzrle_session {
+	int device_fd;
 	int fd;
 	unsigned int nr_queues;
 	uint64_t ring_bytes;
@@ -72,7 +75,10 @@ struct xbzrle_session {
 	size_t scratch_bytes;
 };
 
-/* ioctl(2), but with the error as its return value. */
+/*
+ * An ioctl of the module's session. Returns 0, or a negative errno; -ENOTCONN
+ * before setup.
+ */
 int xbzrle_ioctl(const struct xbzrle_session *s, unsigned long request, void *arg);
 
 /* region.c */

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Threads that encode ahead, one for each queue, and the one consumer that takes
- * their batches. What a queue does is queue.c's; here is who waits for whom:
+ * Threads that encode ahead, one for each queue, and the consumer that takes
+ * their batches. A queue's own operations are in queue.c. Three kinds of
+ * threads wait here:
  *
- *   a worker     for a sync to end (paused), for the consumer (its ring or its
- *                list of batches is full), or for dirty pages (idle)
- *   the consumer for any worker's batch, unless all of them are idle or paused
- *   who pauses   for running calls of ENCODE to end
+ *   a worker      until a sync is over (paused), until the consumer makes room
+ *                 (its ring or its list of batches is full), or for dirty pages
+ *                 (idle)
+ *   the consumer  for a batch of any worker, unless all are idle or paused
+ *   a pauser      for running ENCODEs
  *
- * There is one lock. It is taken a few times for each batch and never held while
- * encoding; nobody is woken who does not sleep.
+ * There is one lock. It is taken a few times for each batch and never held
+ * while encoding. Wakeups are skipped if no thread sleeps.
  */
 #include "pace.h"
 #include "session.h"
@@ -21,8 +23,8 @@
 #include <stdlib.h>
 
 /*
- * Batches that a queue may be ahead by. Their bytes are bound by the ring, but
- * one of unchanged pages has none.
+ * Batches that a queue may be ahead by. The ring bounds their bytes, but a
+ * batch of unchanged pages has none.
  */
 #define AHEAD 64
 
@@ -30,27 +32,27 @@
 #define DEFAULT_BATCH_PAGES 2048
 
 enum worker_state {
-	WORKER_READY,		/* has something to do, as far as is known */
-	WORKER_ENCODING,	/* without the lock */
+	WORKER_READY,		/* may have dirty pages */
+	WORKER_ENCODING,	/* in ENCODE, without the lock */
 	WORKER_IDLE,		/* found nothing dirty */
-	WORKER_FULL,		/* waits until something is released */
-	WORKER_FAILED,
+	WORKER_FULL,		/* needs a release */
+	WORKER_FAILED,		/* ENCODE failed; makes no more batches */
 };
 
 /**
- * struct worker - a queue's thread and what it has made
- * @w: all of them
+ * struct worker - a queue's thread and its batches
+ * @w: all workers
  * @queue: its queue
  * @thread: the thread
- * @wake: on which it sleeps
- * @sleeps: whether it does
- * @state: what it is at
- * @again: it was resumed while it encoded: what it finds idle may be old
- * @room: something was released while it encoded: so may be that it is full
- * @error: why it failed; the consumer is told once
+ * @wake: the thread sleeps on it
+ * @sleeps: the thread sleeps
+ * @state: its state
+ * @again: resumed during the running ENCODE, whose IDLE may be stale
+ * @room: space released during the running ENCODE, whose FULL may be stale
+ * @error: the error of ENCODE, reported to the consumer once
  * @batch: batches that are not taken
- * @head: number of the next one to take
- * @tail: number of the next one to make
+ * @head: number of the next batch to take
+ * @tail: number of the next batch to encode
  */
 struct worker {
 	struct xbzrle_workers *w;
@@ -68,20 +70,20 @@ struct worker {
 };
 
 /**
- * struct xbzrle_workers - the threads of a session
+ * struct xbzrle_workers - the workers of a session
  * @s: the session
  * @ahead: batches that a queue may be ahead by, at most AHEAD
- * @batch_bytes: where to end a batch
- * @batch_pages: the same in pages
- * @lock: protects all but @s, @nr and @batch_pages, and the workers
- * @changed: on which the consumer and those who pause sleep
- * @sleepers: how many do
- * @flags: for ENCODE
- * @paused: nobody may begin to encode
+ * @batch_bytes: bytes after which a batch ends
+ * @batch_pages: dirty pages after which a batch ends
+ * @lock: protects the workers and all members but @s, @nr and @batch_pages
+ * @changed: the consumer and pausers sleep on it
+ * @sleepers: number of threads that sleep on @changed
+ * @flags: XBZRLE_ENCODE_*
+ * @paused: no ENCODE may begin
  * @stopping: threads have to end
- * @last: whose batch was taken last
- * @nr_threads: how many were started
- * @nr: how many workers there are
+ * @last: queue of the last batch that was taken
+ * @nr_threads: number of threads that were started
+ * @nr: number of workers
  * @worker: one for each queue
  */
 struct xbzrle_workers {
@@ -126,7 +128,7 @@ static bool may_encode(const struct worker *k)
 	       k->tail - k->head < k->w->ahead;
 }
 
-/* One batch. Called and returns with the lock held, and drops it meanwhile. */
+/* Encodes one batch. Called with the lock held, which is dropped for ENCODE. */
 static void make_batch(struct worker *k)
 {
 	struct xbzrle_workers *w = k->w;
@@ -152,7 +154,7 @@ static void make_batch(struct worker *k)
 			k->state = WORKER_IDLE;
 		else
 			k->state = WORKER_READY;
-		/* Nothing at all is no batch. */
+		/* A batch without pages, bytes and fault is not queued. */
 		if (b->pages || b->bytes ||
 		    b->status & (XBZRLE_STATUS_FAULT | XBZRLE_STATUS_LOG))
 			k->tail++;
@@ -179,7 +181,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* With no signals: they are the program's, not the library's. */
+/* The thread blocks all signals: they are for the program's own threads. */
 static int start_thread(struct worker *k, const struct xbzrle_workers_config *cfg)
 {
 	sigset_t all, before;
@@ -244,7 +246,7 @@ int xbzrle_workers_start(struct xbzrle_workers **out, struct xbzrle_session *s,
 		w->worker[i].queue = i;
 		pthread_cond_init(&w->worker[i].wake, NULL);
 	}
-	/* One queue is encoded by whoever asks for its batches. */
+	/* A single queue is encoded by the consumer. */
 	for (i = 0; w->nr > 1 && i < w->nr; i++) {
 		ret = start_thread(&w->worker[i], cfg);
 		if (ret) {
@@ -334,7 +336,7 @@ uint64_t xbzrle_workers_pace(struct xbzrle_workers *w, uint64_t window, uint64_t
 	return batch;
 }
 
-/* Takes a batch of the next queue that has one, or an error. */
+/* Takes a batch or an error of the next queue, in turn, that has one. */
 static int take(struct xbzrle_workers *w, unsigned int *queue, struct xbzrle_batch *batch)
 {
 	unsigned int i;
@@ -359,7 +361,7 @@ static int take(struct xbzrle_workers *w, unsigned int *queue, struct xbzrle_bat
 	return 0;
 }
 
-/* Whether a batch can come without the consumer's doing anything. */
+/* Whether a batch can come without a release or resume. */
 static bool more_to_come(const struct xbzrle_workers *w)
 {
 	unsigned int i;

@@ -102,9 +102,13 @@ static void touch(void *state, size_t first, size_t nr,
 
 static __always_inline void record(struct ours *o, size_t page, const u8 *content)
 {
-	struct xbz_page_state state = { .known = XBZ_KNOWN_NOTHING };
 	unsigned long *entry = &o->entries[page];
-	enum xbz_kind kind;
+	struct xbz_record rec = {
+		.block = &o->block,
+		.offset = (u64)page * PAGE_BYTES,
+		.snapshot = content,
+		.known = XBZ_KNOWN_NOTHING,
+	};
 	u64 room;
 
 	if (o->batch >= o->batch_max)
@@ -115,13 +119,13 @@ static __always_inline void record(struct ours *o, size_t page, const u8 *conten
 
 	if (*entry) {
 		*entry |= ENTRY_USED;
-		state.known = XBZ_KNOWN_COPY;
-		state.copy = (void *)(*entry & ~ENTRY_USED);
+		rec.known = XBZ_KNOWN_COPY;
+		rec.copy = (void *)(*entry & ~ENTRY_USED);
 	}
+	rec.cont = o->batch;
 	o->batch += xbz_record_page(o->ring + xbz_ring_offset(o->pos + o->batch, o->size),
-				    &o->block, (u64)page * PAGE_BYTES, o->batch, content,
-				    &state, &kind);
-	if (state.known != XBZ_KNOWN_COPY)
+				    &rec);
+	if (rec.known != XBZ_KNOWN_COPY)
 		*entry = 0;
 }
 

@@ -114,13 +114,20 @@ static void bits_call(const struct xbzt_slot *slot, uint32_t what,
 	call(slot->vm, XBZ_FAKEVM_BITS, &arg);
 }
 
-void xbzt_slot_dirty(const struct xbzt_slot *slot, uint64_t page)
+void xbzt_slot_dirty_each(const struct xbzt_slot *slot, uint64_t page,
+			  uint64_t step)
 {
 	uint64_t *bits = bitmap_new(slot);
 
-	bits[page / 64] |= 1ULL << page % 64;
+	for (; page < slot->nr_pages; page += step)
+		bits[page / 64] |= 1ULL << page % 64;
 	bits_call(slot, XBZ_FAKEVM_BITS_SET, bits);
 	free(bits);
+}
+
+void xbzt_slot_dirty(const struct xbzt_slot *slot, uint64_t page)
+{
+	xbzt_slot_dirty_each(slot, page, slot->nr_pages);
 }
 
 void xbzt_slot_dirty_all(const struct xbzt_slot *slot)
@@ -200,6 +207,13 @@ void xbzt_vm_inject(int vm, uint32_t which, uint32_t error, uint32_t skip,
 	};
 
 	call(vm, XBZ_FAKEVM_INJECT, &arg);
+}
+
+void xbzt_vm_hold(int vm, bool hold)
+{
+	struct xbz_fakevm_hold arg = { .hold = hold };
+
+	call(vm, XBZ_FAKEVM_HOLD, &arg);
 }
 
 struct xbz_fakevm_counters xbzt_vm_counters(int vm, uint32_t slot)

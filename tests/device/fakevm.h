@@ -44,6 +44,10 @@ int xbzt_slot_del(struct xbzt_session *s, uint32_t id);
 
 /* The guest wrote to a page: its bit is set in the log. */
 void xbzt_slot_dirty(const struct xbzt_slot *slot, uint64_t page);
+
+/* The same for each @step-th page from @page on. */
+void xbzt_slot_dirty_each(const struct xbzt_slot *slot, uint64_t page,
+			  uint64_t step);
 void xbzt_slot_dirty_all(const struct xbzt_slot *slot);
 
 /* Writes in some shape to @percent of the pages and logs it. */
@@ -59,6 +63,9 @@ void xbzt_slot_write_at_clear(const struct xbzt_slot *slot, uint32_t when,
 /* The next call after @skip fails; see struct xbz_fakevm_inject. */
 void xbzt_vm_inject(int vm, uint32_t call, uint32_t error, uint32_t skip,
 		    uint32_t count, bool late);
+
+/* While it is held, no call of GET returns. */
+void xbzt_vm_hold(int vm, bool hold);
 
 /* @slot: its number or XBZ_FAKEVM_ALL_SLOTS. */
 struct xbz_fakevm_counters xbzt_vm_counters(int vm, uint32_t slot);

@@ -27,6 +27,46 @@ int xbzt_device(void)
 	return fd;
 }
 
+int xbzt_setup(int device, struct xbzrle_setup *arg)
+{
+	int fd = ioctl(device, XBZRLE_SETUP, arg);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int xbzt_setup_alone(struct xbzrle_setup *arg)
+{
+	int device = xbzt_device();
+	int fd = xbzt_setup(device, arg);
+
+	close(device);
+	return fd;
+}
+
+int xbzt_lowest_fd(void)
+{
+	int fd = dup(STDIN_FILENO);
+
+	assert_true(fd >= 0);
+	close(fd);
+	return fd;
+}
+
+struct xbzrle_info xbzt_info(void)
+{
+	struct xbzrle_info info = { .size = sizeof(info) };
+	int device = xbzt_device();
+
+	assert_int_equal(xbzt_ioctl(device, XBZRLE_INFO, &info), 0);
+	close(device);
+	return info;
+}
+
+uint64_t xbzt_memory_used(void)
+{
+	return xbzt_info().memory_used;
+}
+
 void *xbzt_map(int fd, uint64_t offset, size_t bytes, bool writable)
 {
 	void *p = mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0),
@@ -61,7 +101,7 @@ static void map_queue(struct xbzt_session *s, unsigned int q)
 	queue->data = prod + XBZT_PAGE;
 }
 
-struct xbzt_session *xbzt_open(const struct xbzt_config *config)
+struct xbzt_session *xbzt_open_on(int device, const struct xbzt_config *config)
 {
 	static const struct xbzt_config simple;
 	struct xbzt_session *s = calloc(1, sizeof(*s));
@@ -70,7 +110,6 @@ struct xbzt_session *xbzt_open(const struct xbzt_config *config)
 	assert_non_null(s);
 	if (!config)
 		config = &simple;
-	s->fd = xbzt_device();
 	s->setup = (struct xbzrle_setup){
 		.size = sizeof(s->setup),
 		.flags = config->flags,
@@ -80,13 +119,25 @@ struct xbzt_session *xbzt_open(const struct xbzt_config *config)
 						   XBZT_RING_MIN,
 		.cache_bytes = config->cache_bytes,
 		.vm_fd = config->vm ? config->vm : -1,
+		.log_block_pages = config->log_block_pages,
 		.name = "test",
 	};
-	assert_int_equal(xbzt_ioctl(s->fd, XBZRLE_SETUP, &s->setup), 0);
+	s->fd = xbzt_setup(device, &s->setup);
+	if (s->fd < 0)
+		fail_msg("SETUP: %s", strerror(-s->fd));
 	for (q = 0; q < s->setup.nr_queues; q++)
 		map_queue(s, q);
 	s->scratch_bytes = 64 << 10;
 	s->scratch = xbzt_memory(s->scratch_bytes / XBZT_PAGE);
+	return s;
+}
+
+struct xbzt_session *xbzt_open(const struct xbzt_config *config)
+{
+	int device = xbzt_device();
+	struct xbzt_session *s = xbzt_open_on(device, config);
+
+	close(device);
 	return s;
 }
 

@@ -33,6 +33,7 @@
  * @nr_queues: 0 for 1
  * @ring_bytes: 0 for the smallest
  * @cache_bytes: of the whole session
+ * @log_block_pages: 0 for the largest
  * @vm: the VM's file descriptor, 0 for none
  * @flags: XBZRLE_SETUP_*
  */
@@ -40,6 +41,7 @@ struct xbzt_config {
 	unsigned int nr_queues;
 	uint64_t ring_bytes;
 	uint64_t cache_bytes;
+	uint32_t log_block_pages;
 	int vm;
 	uint32_t flags;
 };
@@ -82,7 +84,7 @@ struct xbzt_queue {
 
 /**
  * struct xbzt_session - a session and its destination
- * @fd: its file
+ * @fd: its file; the device's is closed
  * @setup: as SETUP returned it
  * @queues: its queues
  * @nr_regions: of @regions
@@ -120,12 +122,29 @@ void xbzt_begin(void);
 /* The last test of each program: nothing was logged since xbzt_begin(). */
 void xbzt_test_log_is_quiet(void **state);
 
-/* An ioctl: 0 or -errno. */
+/* An ioctl that returns nothing but 0: 0 or -errno. */
 int xbzt_ioctl(int fd, unsigned int cmd, void *arg);
 
 /* Opens /dev/xbzrle. */
 int xbzt_device(void);
 
+/* XBZRLE_SETUP on an open device: the session's file, or -errno. */
+int xbzt_setup(int device, struct xbzrle_setup *arg);
+
+/* The same on a device that is opened for it and closed again. */
+int xbzt_setup_alone(struct xbzrle_setup *arg);
+
+/* The number of the next file that is opened: it tells if one was left open. */
+int xbzt_lowest_fd(void);
+
+/* XBZRLE_INFO, which must not fail. */
+struct xbzrle_info xbzt_info(void);
+
+/* What all sessions use of the host's limit. */
+uint64_t xbzt_memory_used(void);
+
+/* Makes a session on an open device, or on one that is opened just for it. */
+struct xbzt_session *xbzt_open_on(int device, const struct xbzt_config *config);
 struct xbzt_session *xbzt_open(const struct xbzt_config *config);
 void xbzt_close(struct xbzt_session *s);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How every ioctl takes its argument: sizes, flags, reserved words, pointers.
+ * Which ioctls each kind of file has, and how every ioctl takes its argument:
+ * sizes, flags, reserved words, pointers.
  * Each misuse is tried on each ioctl with an argument that is valid otherwise,
  * then the valid call is made, and then the session has to do its work. What
  * the members mean is test_errors.c's.
@@ -117,7 +118,9 @@ static void make_counters(struct xbzt_fixture *f, union arg *arg)
  * struct call - an ioctl
  * @name: for messages
  * @cmd: its number
- * @size: of its argument
+ * @size: of its argument, as this program was compiled
+ * @ver0: of its argument in the first version, as the header says
+ * @ver0_end: the same, from the last member of the first version and its size
  * @flags: the known ones
  * @reserved: where the word that must be zero is, or NO_RESERVED
  * @make: fills in a valid argument but for its head
@@ -126,34 +129,47 @@ static const struct call {
 	const char *name;
 	unsigned int cmd;
 	uint32_t size;
+	uint32_t ver0;
+	uint32_t ver0_end;
 	uint32_t flags;
 	uint32_t reserved;
 	void (*make)(struct xbzt_fixture *f, union arg *arg);
 } calls[] = {
-#define CALL(_cmd, _struct, _flags, _reserved, _make) \
-	{ #_cmd, XBZRLE_##_cmd, sizeof(struct _struct), _flags, _reserved, \
-	  _make }
+#define END_OF(_struct, _member, _bytes) \
+	(offsetof(struct _struct, _member) + (_bytes))
+#define CALL(_cmd, _struct, _ver0, _end, _flags, _reserved, _make) \
+	{ #_cmd, XBZRLE_##_cmd, sizeof(struct _struct), \
+	  XBZRLE_##_ver0##_SIZE_VER0, _end, _flags, _reserved, _make }
 #define RESERVED(_struct) offsetof(struct _struct, reserved)
-	CALL(INFO, xbzrle_info, 0, NO_RESERVED, make_info),
-	CALL(SETUP, xbzrle_setup,
+	CALL(INFO, xbzrle_info, INFO, END_OF(xbzrle_info, log_block_pages_max, 4),
+	     0, NO_RESERVED, make_info),
+	CALL(SETUP, xbzrle_setup, SETUP, END_OF(xbzrle_setup, ring_stride, 8),
 	     XBZRLE_SETUP_MANUAL_PROTECT | XBZRLE_SETUP_DEFAULT_CACHE |
 		     XBZRLE_SETUP_DEFAULT_QUEUES,
-	     RESERVED(xbzrle_setup), make_setup),
-	CALL(REGION_SET, xbzrle_region, 0, RESERVED(xbzrle_region),
-	     make_region),
-	CALL(REGION_DEL, xbzrle_region_del, 0, RESERVED(xbzrle_region_del),
-	     make_region_del),
-	CALL(SLOT_SET, xbzrle_slot, 0, NO_RESERVED, make_slot),
-	CALL(SLOT_DEL, xbzrle_slot_del, 0, RESERVED(xbzrle_slot_del),
+	     NO_RESERVED, make_setup),
+	CALL(REGION_SET, xbzrle_region, REGION, END_OF(xbzrle_region, name, 256), 0,
+	     RESERVED(xbzrle_region), make_region),
+	CALL(REGION_DEL, xbzrle_region_del, REGION_DEL,
+	     END_OF(xbzrle_region_del, reserved, 4), 0,
+	     RESERVED(xbzrle_region_del), make_region_del),
+	CALL(SLOT_SET, xbzrle_slot, SLOT, END_OF(xbzrle_slot, nr_pages, 8), 0,
+	     NO_RESERVED, make_slot),
+	CALL(SLOT_DEL, xbzrle_slot_del, SLOT_DEL,
+	     END_OF(xbzrle_slot_del, reserved, 4), 0, RESERVED(xbzrle_slot_del),
 	     make_slot_del),
-	CALL(SYNC, xbzrle_sync, 0, RESERVED(xbzrle_sync), make_sync),
-	CALL(CLEAR, xbzrle_clear, 0, RESERVED(xbzrle_clear), make_clear),
-	CALL(ENCODE, xbzrle_encode, XBZRLE_ENCODE_LAST_STAGE, NO_RESERVED,
-	     make_encode),
-	CALL(INVALIDATE, xbzrle_invalidate, 0, RESERVED(xbzrle_invalidate),
-	     make_invalidate),
-	CALL(CACHE, xbzrle_cache, 0, NO_RESERVED, make_cache),
-	CALL(COUNTERS, xbzrle_counters, 0, RESERVED(xbzrle_counters),
+	CALL(SYNC, xbzrle_sync, SYNC, END_OF(xbzrle_sync, reserved, 4), 0,
+	     RESERVED(xbzrle_sync), make_sync),
+	CALL(CLEAR, xbzrle_clear, CLEAR, END_OF(xbzrle_clear, scratch_bytes, 8), 0,
+	     RESERVED(xbzrle_clear), make_clear),
+	CALL(ENCODE, xbzrle_encode, ENCODE, END_OF(xbzrle_encode, fault_page, 8),
+	     XBZRLE_ENCODE_LAST_STAGE, NO_RESERVED, make_encode),
+	CALL(INVALIDATE, xbzrle_invalidate, INVALIDATE,
+	     END_OF(xbzrle_invalidate, nr_pages, 8), 0,
+	     RESERVED(xbzrle_invalidate), make_invalidate),
+	CALL(CACHE, xbzrle_cache, CACHE, END_OF(xbzrle_cache, used_bytes, 8), 0,
+	     NO_RESERVED, make_cache),
+	CALL(COUNTERS, xbzrle_counters, COUNTERS,
+	     END_OF(xbzrle_counters, cache_refused, 8), 0, RESERVED(xbzrle_counters),
 	     make_counters),
 };
 
@@ -170,16 +186,24 @@ static int map_page(uint8_t *page)
 		    0) == page ? 0 : -1;
 }
 
+/* These are the device's, all others are a session's. */
+static bool on_device(const struct call *call)
+{
+	return call->cmd == XBZRLE_INFO || call->cmd == XBZRLE_SETUP;
+}
+
 /**
  * struct trial - one call to be misused
  * @call: which
  * @f: the session it is for
- * @fd: where to call it: the session's, or for SETUP one of its own
+ * @device: the device
+ * @fd: where the call belongs: the session's file or the device
  * @arg: its valid argument
  */
 struct trial {
 	const struct call *call;
 	struct xbzt_fixture f;
+	int device;
 	int fd;
 	union arg arg;
 };
@@ -189,18 +213,56 @@ static void begin(struct trial *t, const struct call *call)
 	memset(t, 0, sizeof(*t));
 	t->call = call;
 	t->f = xbzt_fixture();
-	t->fd = call->cmd == XBZRLE_SETUP ? xbzt_device() : t->f.s->fd;
+	t->device = xbzt_device();
+	t->fd = on_device(call) ? t->device : t->f.s->fd;
 	t->arg.head.size = call->size;
 	call->make(&t->f, &t->arg);
 }
 
+/* The call: 0 or -errno. A session that it has made is closed at once. */
+static int make_call(const struct call *call, int fd, void *arg)
+{
+	int ret;
+
+	if (call->cmd != XBZRLE_SETUP)
+		return xbzt_ioctl(fd, call->cmd, arg);
+	ret = xbzt_setup(fd, arg);
+	return ret < 0 ? ret : close(ret);
+}
+
 static void expect(struct trial *t, void *arg, int ret, const char *what)
 {
-	int got = xbzt_ioctl(t->fd, t->call->cmd, arg);
+	int lowest = xbzt_lowest_fd();
+	int got = make_call(t->call, t->fd, arg);
 
 	if (got != ret)
 		fail_msg("%s, %s: %s instead of %s", t->call->name, what,
 			 strerror(-got), strerror(-ret));
+	if (xbzt_lowest_fd() != lowest)
+		fail_msg("%s, %s: a file is left open", t->call->name, what);
+}
+
+/* After the valid call: undo what it did, then the session has to work. */
+static void undo(struct trial *t, const union arg *done)
+{
+	switch (t->call->cmd) {
+	case XBZRLE_REGION_DEL:
+		xbzt_region_forget(t->f.s, t->f.spare);
+		break;
+	case XBZRLE_SLOT_DEL:
+		assert_int_equal(xbzt_slot_set(t->f.s, &t->f.slot, t->f.ram),
+				 0);
+		break;
+	case XBZRLE_SLOT_SET:
+		assert_int_equal(xbzt_slot_del(t->f.s, FIXTURE_SLOT + 1), 0);
+		break;
+	case XBZRLE_ENCODE:
+		xbzt_apply(t->f.s, 0, &done->encode);
+		xbzt_release(t->f.s, 0, t->f.s->queues[0].pos);
+		break;
+	}
+	close(t->device);
+	xbzt_fixture_done(&t->f);
 }
 
 /* What failed before left no trace: the valid call works, and so do others. */
@@ -209,20 +271,7 @@ static void end(struct trial *t)
 	union arg arg = t->arg;
 
 	expect(t, &arg, 0, "valid");
-	if (t->call->cmd == XBZRLE_SETUP)
-		close(t->fd);
-	if (t->call->cmd == XBZRLE_REGION_DEL)
-		xbzt_region_forget(t->f.s, t->f.spare);
-	if (t->call->cmd == XBZRLE_SLOT_DEL)
-		assert_int_equal(xbzt_slot_set(t->f.s, &t->f.slot, t->f.ram),
-				 0);
-	if (t->call->cmd == XBZRLE_SLOT_SET)
-		assert_int_equal(xbzt_slot_del(t->f.s, FIXTURE_SLOT + 1), 0);
-	if (t->call->cmd == XBZRLE_ENCODE) {
-		xbzt_apply(t->f.s, 0, &arg.encode);
-		xbzt_release(t->f.s, 0, t->f.s->queues[0].pos);
-	}
-	xbzt_fixture_done(&t->f);
+	undo(t, &arg);
 }
 
 /* Breaks if a struct that is too short for its ioctl is taken. */
@@ -244,11 +293,14 @@ static void test_size_too_small(void **state)
 			expect(&t, &arg, -EINVAL, "short");
 		}
 		arg = t.arg;
-		arg.head.size--;
+		arg.head.size = t.call->ver0 - 1;
 		expect(&t, &arg, -EINVAL, "one byte short");
 		end(&t);
 	}
 }
+
+/* Further behind than the members that a somewhat newer kernel may know. */
+#define NEWER 64
 
 /* Breaks if what the kernel does not know is ignored although it is not zero. */
 static void test_size_too_large(void **state)
@@ -258,7 +310,7 @@ static void test_size_too_large(void **state)
 
 	(void)state;
 	for (i = 0; i < XBZT_ARRAY_SIZE(calls); i++) {
-		const uint32_t sizes[] = { calls[i].size + 8, XBZT_PAGE,
+		const uint32_t sizes[] = { calls[i].size + NEWER, XBZT_PAGE,
 					   ~0U, 1U << 31 };
 		struct trial t;
 		unsigned int j;
@@ -288,7 +340,7 @@ static void test_size_of_the_future(void **state)
 	for (i = 0; i < XBZT_ARRAY_SIZE(calls); i++) {
 		struct {
 			union arg arg;
-			uint8_t more[64];
+			uint8_t more[NEWER];
 		} longer;
 		struct trial t;
 
@@ -300,31 +352,60 @@ static void test_size_of_the_future(void **state)
 		assert_int_equal(longer.arg.head.size, sizeof(longer));
 		for (size_t at = t.call->size; at < sizeof(longer); at++)
 			assert_int_equal(((uint8_t *)&longer)[at], 0);
-
-		/* What was done need not work twice; the rest has to. */
-		switch (t.call->cmd) {
-		case XBZRLE_SETUP:
-			expect(&t, &longer, -EBUSY, "again");
-			close(t.fd);
-			break;
-		case XBZRLE_REGION_DEL:
-			xbzt_region_forget(t.f.s, t.f.spare);
-			break;
-		case XBZRLE_SLOT_DEL:
-			assert_int_equal(xbzt_slot_set(t.f.s, &t.f.slot,
-						       t.f.ram), 0);
-			break;
-		case XBZRLE_SLOT_SET:
-			assert_int_equal(xbzt_slot_del(t.f.s,
-						       FIXTURE_SLOT + 1), 0);
-			break;
-		case XBZRLE_ENCODE:
-			xbzt_apply(t.f.s, 0, &longer.arg.encode);
-			xbzt_release(t.f.s, 0, t.f.s->queues[0].pos);
-			break;
-		}
-		xbzt_fixture_done(&t.f);
+		undo(&t, &longer.arg);
 	}
+}
+
+/*
+ * Breaks if a struct of the first version is refused, read or written beyond its
+ * end, or if a shorter one is taken: behind it no memory is mapped.
+ */
+static void test_size_of_the_first_version(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < XBZT_ARRAY_SIZE(calls); i++) {
+		uint32_t ver0 = calls[i].ver0;
+		uint8_t *at = pages + XBZT_PAGE - ver0;
+		union arg arg;
+		struct trial t;
+
+		begin(&t, &calls[i]);
+		arg = t.arg;
+		arg.head.size = ver0;
+		memcpy(at, &arg, ver0);
+		expect(&t, at, 0, "first version");
+		memcpy(&arg, at, ver0);
+		assert_int_equal(arg.head.size, ver0);
+		undo(&t, &arg);
+
+		begin(&t, &calls[i]);
+		at += sizeof(uint32_t);
+		arg = t.arg;
+		arg.head.size = ver0 - sizeof(uint32_t);
+		memcpy(at, &arg, arg.head.size);
+		expect(&t, at, -EINVAL, "before the first version");
+		end(&t);
+	}
+}
+
+/*
+ * Breaks if the header's size of a first version is not where its last member
+ * ends, or if a number is missing in the table above.
+ */
+static void test_sizes_in_the_header(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < XBZT_ARRAY_SIZE(calls); i++) {
+		assert_int_equal(_IOC_NR(calls[i].cmd), i);
+		assert_int_equal(calls[i].ver0, calls[i].ver0_end);
+		assert_true(calls[i].ver0 <= calls[i].size);
+		assert_int_equal(calls[i].ver0 % 8, 0);
+	}
+	assert_int_equal(i, _IOC_NR(XBZRLE_COUNTERS) + 1);
 }
 
 /* Breaks if a flag without a meaning is taken: it could never get one. */
@@ -414,36 +495,47 @@ static void test_bad_pointers(void **state)
 	}
 }
 
-/* Breaks if a number that is no ioctl does something. */
-static void test_unknown_ioctls(void **state)
+static void expect_unknown(int fd)
 {
-	struct xbzt_fixture f = xbzt_fixture();
 	union arg arg = { 0 };
 	unsigned int i;
 
-	(void)state;
 	arg.head.size = sizeof(arg);
-	for (i = 0x0c; i < 0x100; i++)
-		assert_int_equal(xbzt_ioctl(f.s->fd, _IO(XBZRLE_IOC_TYPE, i),
-					    &arg), -ENOTTY);
+	for (i = XBZT_ARRAY_SIZE(calls); i < 0x100; i++)
+		assert_int_equal(xbzt_ioctl(fd, _IO(XBZRLE_IOC_TYPE, i), &arg),
+				 -ENOTTY);
 	for (i = 0; i < XBZT_ARRAY_SIZE(calls); i++) {
 		unsigned int nr = _IOC_NR(calls[i].cmd);
 
-		assert_int_equal(xbzt_ioctl(f.s->fd, _IO(0xAE, nr), &arg),
-				 -ENOTTY);
-		assert_int_equal(xbzt_ioctl(f.s->fd,
+		assert_int_equal(xbzt_ioctl(fd, _IO(0xAE, nr), &arg), -ENOTTY);
+		assert_int_equal(xbzt_ioctl(fd,
 					    _IOC(_IOC_WRITE | _IOC_READ,
 						 XBZRLE_IOC_TYPE, nr,
 						 calls[i].size),
 					    &arg), -ENOTTY);
 	}
-	assert_int_equal(read(f.s->fd, &arg, 8), -1);
-	assert_int_equal(write(f.s->fd, &arg, 8), -1);
+	assert_int_equal(read(fd, &arg, 8), -1);
+	assert_int_equal(write(fd, &arg, 8), -1);
+}
+
+/* Breaks if a number that is no ioctl does something, on either kind of file. */
+static void test_unknown_ioctls(void **state)
+{
+	struct xbzt_fixture f = xbzt_fixture();
+	int device = xbzt_device();
+
+	(void)state;
+	expect_unknown(f.s->fd);
+	expect_unknown(device);
+	close(device);
 	xbzt_fixture_done(&f);
 }
 
-/* Breaks if anything but INFO and SETUP works on a session that is not bound. */
-static void test_before_setup(void **state)
+/*
+ * Breaks if the device knows more than INFO and SETUP, or if a session knows one
+ * of these: each valid call is made on the file to which it does not belong.
+ */
+static void test_each_file_has_its_own(void **state)
 {
 	unsigned int i;
 
@@ -451,17 +543,13 @@ static void test_before_setup(void **state)
 	for (i = 0; i < XBZT_ARRAY_SIZE(calls); i++) {
 		struct trial t;
 		union arg arg;
-		int fd;
+		int other;
 
 		begin(&t, &calls[i]);
 		arg = t.arg;
-		fd = xbzt_device();
-		if (t.call->cmd == XBZRLE_INFO || t.call->cmd == XBZRLE_SETUP)
-			assert_int_equal(xbzt_ioctl(fd, t.call->cmd, &arg), 0);
-		else
-			assert_int_equal(xbzt_ioctl(fd, t.call->cmd, &arg),
-					 -ENOTCONN);
-		close(fd);
+		other = on_device(&calls[i]) ? t.f.s->fd : t.device;
+		assert_int_equal(make_call(&calls[i], other, &arg), -ENOTTY);
+		assert_memory_equal(&arg, &t.arg, sizeof(arg));
 		end(&t);
 	}
 }
@@ -469,11 +557,9 @@ static void test_before_setup(void **state)
 /* Breaks if INFO says something else than the header and the module do. */
 static void test_info(void **state)
 {
-	struct xbzrle_info info = { .size = sizeof(info) };
-	int fd = xbzt_device();
+	struct xbzrle_info info = xbzt_info();
 
 	(void)state;
-	assert_int_equal(xbzt_ioctl(fd, XBZRLE_INFO, &info), 0);
 	assert_int_equal(info.abi_version, XBZRLE_ABI_VERSION);
 	assert_int_equal(info.page_shift, XBZRLE_PAGE_SHIFT);
 	assert_int_equal(info.max_queues, XBZRLE_MAX_QUEUES);
@@ -486,7 +572,8 @@ static void test_info(void **state)
 	assert_true(info.memory_max > 0);
 	assert_non_null(memchr(info.codec, 0, sizeof(info.codec)));
 	assert_int_not_equal(info.codec[0], 0);
-	close(fd);
+	assert_int_equal(info.log_block_pages_min, 512);
+	assert_int_equal(info.log_block_pages_max, 32768);
 }
 
 int main(void)
@@ -496,11 +583,13 @@ int main(void)
 		cmocka_unit_test(test_size_too_small),
 		cmocka_unit_test(test_size_too_large),
 		cmocka_unit_test(test_size_of_the_future),
+		cmocka_unit_test(test_size_of_the_first_version),
+		cmocka_unit_test(test_sizes_in_the_header),
 		cmocka_unit_test(test_unknown_flags),
 		cmocka_unit_test(test_reserved_words),
 		cmocka_unit_test(test_bad_pointers),
 		cmocka_unit_test(test_unknown_ioctls),
-		cmocka_unit_test(test_before_setup),
+		cmocka_unit_test(test_each_file_has_its_own),
 		cmocka_unit_test(xbzt_test_log_is_quiet),
 	};
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct xbzrle_setup good_setup(void)
@@ -25,9 +26,16 @@ static struct xbzrle_setup good_setup(void)
 	};
 }
 
-static void expect_setup(int fd, struct xbzrle_setup arg, int ret)
+/* A session that is made is closed at once, and no other file is left open. */
+static void expect_setup(int device, struct xbzrle_setup arg, int ret)
 {
-	assert_int_equal(xbzt_ioctl(fd, XBZRLE_SETUP, &arg), ret);
+	int lowest = xbzt_lowest_fd();
+	int fd = xbzt_setup(device, &arg);
+
+	if (fd >= 0)
+		close(fd);
+	assert_int_equal(fd < 0 ? fd : 0, ret);
+	assert_int_equal(xbzt_lowest_fd(), lowest);
 }
 
 #define EXPECT_SETUP(fd, ret, assign) \
@@ -37,7 +45,7 @@ static void expect_setup(int fd, struct xbzrle_setup arg, int ret)
 		expect_setup(fd, arg, ret); \
 	} while (0)
 
-/* Breaks if a size or a number outside the bounds binds the session. */
+/* Breaks if a size or a number outside the bounds makes a session. */
 static void test_setup_bounds(void **state)
 {
 	int fd = xbzt_device();
@@ -57,7 +65,31 @@ static void test_setup_bounds(void **state)
 	EXPECT_SETUP(fd, -ERANGE, ring_bytes = 1ULL << 29);
 	EXPECT_SETUP(fd, -ERANGE, ring_bytes = 1ULL << 63);
 	expect_setup(fd, good_setup(), 0);
-	expect_setup(fd, good_setup(), -EBUSY);
+	close(fd);
+}
+
+/* Breaks if a log block of another size is taken, or one within the bounds not. */
+static void test_setup_log_block(void **state)
+{
+	const struct xbzrle_info info = xbzt_info();
+	const uint32_t refused[] = {
+		1, 2, 64, info.log_block_pages_min - 1,
+		info.log_block_pages_min + 1, info.log_block_pages_min / 2,
+		3 * info.log_block_pages_min, info.log_block_pages_max - 1,
+		info.log_block_pages_max + 1, 2 * info.log_block_pages_max,
+		1U << 31, ~0U,
+	};
+	int fd = xbzt_device();
+	uint32_t pages;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < XBZT_ARRAY_SIZE(refused); i++)
+		EXPECT_SETUP(fd, -ERANGE, log_block_pages = refused[i]);
+	for (pages = info.log_block_pages_min;
+	     pages <= info.log_block_pages_max; pages *= 2)
+		EXPECT_SETUP(fd, 0, log_block_pages = pages);
+	EXPECT_SETUP(fd, 0, log_block_pages = 0);
 	close(fd);
 }
 
@@ -72,9 +104,6 @@ static void test_setup_name(void **state)
 	expect_setup(fd, arg, -EINVAL);
 	arg.name[sizeof(arg.name) - 1] = 0;
 	expect_setup(fd, arg, 0);
-	close(fd);
-
-	fd = xbzt_device();
 	EXPECT_SETUP(fd, 0, name[0] = 0);
 	close(fd);
 }
@@ -82,19 +111,35 @@ static void test_setup_name(void **state)
 /* Breaks if rings that no host has room for are more than an error. */
 static void test_setup_without_memory(void **state)
 {
-	struct xbzrle_info info = { .size = sizeof(info) };
+	const struct xbzrle_info info = xbzt_info();
 	struct xbzrle_setup arg = good_setup();
 	int fd = xbzt_device();
-	uint64_t used;
 
 	(void)state;
-	assert_int_equal(xbzt_ioctl(fd, XBZRLE_INFO, &info), 0);
-	used = info.memory_used;
 	arg.nr_queues = XBZRLE_MAX_QUEUES;
 	arg.ring_bytes = info.ring_bytes_max;
 	expect_setup(fd, arg, -ENOMEM);
-	assert_int_equal(xbzt_ioctl(fd, XBZRLE_INFO, &info), 0);
-	assert_int_equal(info.memory_used, used);
+	assert_int_equal(xbzt_memory_used(), info.memory_used);
+	expect_setup(fd, good_setup(), 0);
+	close(fd);
+}
+
+/* Breaks if a session without a number for its file is more than an error. */
+static void test_setup_without_files(void **state)
+{
+	uint64_t before = xbzt_memory_used();
+	struct xbzrle_setup setup = good_setup();
+	struct rlimit files, none;
+	int fd = xbzt_device();
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	none = files;
+	none.rlim_cur = fd + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(xbzt_setup(fd, &setup), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	assert_int_equal(xbzt_memory_used(), before);
 	expect_setup(fd, good_setup(), 0);
 	close(fd);
 }
@@ -102,7 +147,8 @@ static void test_setup_without_memory(void **state)
 /* Breaks if a file that is no VM gets KVM's ioctls, or a number any file. */
 static void test_setup_vm(void **state)
 {
-	int pipes[2], i, fd = xbzt_device(), other = xbzt_device();
+	struct xbzrle_setup setup = good_setup();
+	int pipes[2], i, fd = xbzt_device(), session = xbzt_setup(fd, &setup);
 	int files[] = {
 		open("/proc/self/exe", O_RDONLY | O_CLOEXEC),
 		open("/dev/null", O_RDWR | O_CLOEXEC),
@@ -126,20 +172,20 @@ static void test_setup_vm(void **state)
 	EXPECT_SETUP(fd, -EBADFD, vm_fd = pipes[0]);
 	EXPECT_SETUP(fd, -EBADFD, vm_fd = pipes[1]);
 	EXPECT_SETUP(fd, -EBADFD, vm_fd = fd);
-	EXPECT_SETUP(fd, -EBADFD, vm_fd = other);
+	EXPECT_SETUP(fd, -EBADFD, vm_fd = session);
 	EXPECT_SETUP(fd, -EBADF, vm_fd = 1 << 20);
 	EXPECT_SETUP(fd, -EBADF, vm_fd = 0x7fffffff);
 	EXPECT_SETUP(fd, -EINVAL, flags = XBZRLE_SETUP_MANUAL_PROTECT);
 	/* It is not called but for what it may be asked. */
 	assert_int_equal(xbzt_vm_counters(vm, XBZ_FAKEVM_ALL_SLOTS).others, 0);
 	EXPECT_SETUP(fd, 0, vm_fd = vm);
-	EXPECT_SETUP(other, 0, vm_fd = vm);
+	EXPECT_SETUP(fd, 0, vm_fd = vm);
 	assert_int_equal(xbzt_vm_counters(vm, XBZ_FAKEVM_ALL_SLOTS).others, 0);
 	close(pipes[0]);
 	close(pipes[1]);
 	close(vm);
+	close(session);
 	close(fd);
-	close(other);
 }
 
 static int region_set(struct xbzt_fixture *f, const void *addr,
@@ -335,7 +381,7 @@ static void test_slot_set(void **state)
 static void test_sync(void **state)
 {
 	struct xbzt_fixture f = xbzt_fixture();
-	const uint64_t need = XBZRLE_SCRATCH_HEAD + 24; /* 130 pages */
+	const uint64_t need = XBZRLE_SCRATCH_SYNC(FIXTURE_SLOT_PAGES);
 	const uint64_t addr = (uintptr_t)f.s->scratch;
 	const struct {
 		uint64_t scratch, bytes;
@@ -591,8 +637,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_setup_bounds),
+		cmocka_unit_test(test_setup_log_block),
 		cmocka_unit_test(test_setup_name),
 		cmocka_unit_test(test_setup_without_memory),
+		cmocka_unit_test(test_setup_without_files),
 		cmocka_unit_test(test_setup_vm),
 		cmocka_unit_test(test_region_set),
 		cmocka_unit_test(test_region_not_mapped),

@@ -1,32 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What /proc/PID/fdinfo tells of a session.
+ * What /proc/PID/fdinfo tells of a session and of the device: which session it
+ * is, and nothing else. The rest is netlink's.
  */
 #include "fixture.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TEXT_MAX 4096
 
-/* All lines of a process's file that are the module's. */
+/* All lines of a process's file that are not the kernel's own. */
 static void read_fdinfo(pid_t pid, int fd, char text[TEXT_MAX])
 {
+	static const char *const own[] = { "pos:", "flags:", "mnt_id:", "ino:",
+					   "lock:" };
 	char path[64], line[512];
 	size_t used = 0;
+	unsigned int i;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, fd);
 	file = fopen(path, "re");
-	text[0] = '\0';
-	if (!file)
+	if (!file) {
+		snprintf(text, TEXT_MAX, "%s: %s", path, strerror(errno));
 		return;
+	}
+	text[0] = '\0';
 	while (fgets(line, sizeof(line), file)) {
 		size_t len = strlen(line);
 
-		if (strncmp(line, "xbzrle-", 7) || used + len >= TEXT_MAX)
+		for (i = 0; i < XBZT_ARRAY_SIZE(own); i++)
+			if (!strncmp(line, own[i], strlen(own[i])))
+				break;
+		if (i < XBZT_ARRAY_SIZE(own) || used + len >= TEXT_MAX)
 			continue;
 		memcpy(text + used, line, len + 1);
 		used += len;
@@ -34,76 +45,61 @@ static void read_fdinfo(pid_t pid, int fd, char text[TEXT_MAX])
 	fclose(file);
 }
 
-/* What it should be, from the ABI's own counters. */
-static void expect_fdinfo(struct xbzt_session *s, bool vm, const char *name,
-			  char text[TEXT_MAX])
+static void expect_fdinfo(const struct xbzt_session *s, char text[TEXT_MAX])
 {
-	struct xbzrle_counters c = { .size = sizeof(c) };
-
-	xbzt_counters(s, XBZRLE_ALL_QUEUES, &c);
-	snprintf(text, TEXT_MAX,
-		 "xbzrle-session:\t%" PRIu64 "\n"
-		 "xbzrle-name:\t%s\n"
-		 "xbzrle-vm:\t%d\n"
-		 "xbzrle-queues:\t%u\n"
-		 "xbzrle-cache-bytes:\t%" PRIu64 "\n"
-		 "xbzrle-cache-used:\t%" PRIu64 "\n"
-		 "xbzrle-pass:\t%" PRIu64 "\n"
-		 "xbzrle-pages-same:\t%" PRIu64 "\n"
-		 "xbzrle-pages-zero:\t%" PRIu64 "\n"
-		 "xbzrle-pages-delta:\t%" PRIu64 "\n"
-		 "xbzrle-pages-raw:\t%" PRIu64 "\n"
-		 "xbzrle-bytes:\t%" PRIu64 "\n",
-		 (uint64_t)s->setup.session, name, vm, s->setup.nr_queues,
-		 (uint64_t)s->setup.cache_bytes,
-		 (uint64_t)c.cache_pages * XBZT_PAGE, (uint64_t)c.syncs,
-		 (uint64_t)c.pages_same, (uint64_t)c.pages_zero,
-		 (uint64_t)c.pages_delta, (uint64_t)c.pages_raw,
-		 (uint64_t)c.bytes);
+	snprintf(text, TEXT_MAX, "xbzrle-session:\t%" PRIu64 "\n",
+		 (uint64_t)s->setup.session);
 }
 
-/* Breaks if a line is missing, is of another session, or has another number. */
-static void test_tells_of_its_session(void **state)
+static void check_fdinfo(const struct xbzt_session *s)
+{
+	char said[TEXT_MAX], wanted[TEXT_MAX];
+
+	expect_fdinfo(s, wanted);
+	read_fdinfo(getpid(), s->fd, said);
+	assert_string_equal(said, wanted);
+}
+
+/* Breaks if the line is missing, is of another session, or is not alone. */
+static void test_names_its_session(void **state)
 {
 	const struct xbzt_config config = { .nr_queues = 2,
 					    .cache_bytes = 1 << 20 };
-	struct xbzt_session *s = xbzt_open(&config);
-	struct xbzt_session *other = xbzt_open(NULL);
-	char said[TEXT_MAX], wanted[TEXT_MAX];
+	int device = xbzt_device();
+	struct xbzt_session *s = xbzt_open_on(device, &config);
+	struct xbzt_session *other = xbzt_open_on(device, NULL);
 	struct xbzrle_sync sync;
-	unsigned int i;
 
 	(void)state;
+	close(device);
+	check_fdinfo(s);
+	check_fdinfo(other);
 	xbzt_region(s, "ram", 1024);
-	for (i = 0; i < 3; i++) {
-		assert_int_equal(xbzt_sync(s, &sync), 0);
-		xbzt_scribble(s, 30);
-		xbzt_pass(s);
-		expect_fdinfo(s, false, "test", wanted);
-		read_fdinfo(getpid(), s->fd, said);
-		assert_string_equal(said, wanted);
-	}
-	expect_fdinfo(other, false, "test", wanted);
-	read_fdinfo(getpid(), other->fd, said);
-	assert_string_equal(said, wanted);
-	xbzt_close(other);
+	assert_int_equal(xbzt_sync(s, &sync), 0);
+	xbzt_scribble(s, 30);
+	xbzt_pass(s);
+	check_fdinfo(s);
 	xbzt_close(s);
+	check_fdinfo(other);
+	xbzt_close(other);
 }
 
-/* Breaks if a session that is none yet is said to be one. */
-static void test_before_setup(void **state)
+/* Breaks if the device, which is nobody's session, is said to be one. */
+static void test_device_has_no_line(void **state)
 {
-	int fd = xbzt_device();
+	int device = xbzt_device();
+	struct xbzt_session *s = xbzt_open_on(device, NULL);
 	char said[TEXT_MAX];
 
 	(void)state;
-	read_fdinfo(getpid(), fd, said);
-	assert_string_equal(said, "xbzrle-session:\t0\n");
-	close(fd);
+	read_fdinfo(getpid(), device, said);
+	assert_string_equal(said, "");
+	close(device);
+	xbzt_close(s);
 }
 
-/* Breaks if a name can pass for another line. */
-static void test_name_is_one_line(void **state)
+/* Breaks if a name can pass for a line: it is shown nowhere here. */
+static void test_name_is_no_line(void **state)
 {
 	struct xbzrle_setup setup = {
 		.size = sizeof(setup),
@@ -111,17 +107,17 @@ static void test_name_is_one_line(void **state)
 		.nr_queues = 1,
 		.ring_bytes = XBZT_RING_MIN,
 		.vm_fd = -1,
-		.name = "a\nxbzrle-pass:\t9\033[m\\",
+		.name = "a\nxbzrle-session:\t9\033[m\\",
 	};
-	char said[TEXT_MAX];
-	int fd = xbzt_device();
+	char said[TEXT_MAX], wanted[TEXT_MAX];
+	int fd = xbzt_setup_alone(&setup);
 
 	(void)state;
-	assert_int_equal(xbzt_ioctl(fd, XBZRLE_SETUP, &setup), 0);
+	assert_true(fd >= 0);
+	snprintf(wanted, TEXT_MAX, "xbzrle-session:\t%" PRIu64 "\n",
+		 (uint64_t)setup.session);
 	read_fdinfo(getpid(), fd, said);
-	assert_non_null(strstr(said, "\nxbzrle-name:\t"
-				     "a\\nxbzrle-pass:\\t9\\e[m\\\\\n"));
-	assert_non_null(strstr(said, "\nxbzrle-pass:\t0\n"));
+	assert_string_equal(said, wanted);
 	close(fd);
 }
 
@@ -149,18 +145,65 @@ static void test_from_outside(void **state)
 	struct outside o = { getpid(), f.s->fd, wanted };
 
 	(void)state;
-	expect_fdinfo(f.s, true, "test", wanted);
+	expect_fdinfo(f.s, wanted);
 	assert_int_equal(xbzt_in_child(read_from_outside, &o), 0);
+	xbzt_fixture_done(&f);
+}
+
+static void *sync_in_thread(void *p)
+{
+	struct xbzrle_sync sync;
+
+	return xbzt_sync(p, &sync) ? "failed" : NULL;
+}
+
+static void *read_in_thread(void *p)
+{
+	const struct xbzt_session *s = p;
+	char said[TEXT_MAX], wanted[TEXT_MAX];
+
+	expect_fdinfo(s, wanted);
+	read_fdinfo(getpid(), s->fd, said);
+	return strcmp(said, wanted) ? "another text" : NULL;
+}
+
+/*
+ * Breaks if a reader waits for a call of the session, which can take as long as
+ * its process likes: here a SYNC is held up in KVM.
+ */
+static void test_does_not_wait(void **state)
+{
+	struct xbzt_fixture f = xbzt_fixture();
+	pthread_t syncer, reader;
+	struct timespec until;
+	void *problem;
+	int waited;
+
+	(void)state;
+	xbzt_vm_hold(f.vm, true);
+	assert_int_equal(pthread_create(&syncer, NULL, sync_in_thread, f.s), 0);
+	while (!xbzt_vm_counters(f.vm, XBZ_FAKEVM_ALL_SLOTS).held)
+		usleep(1000);
+	assert_int_equal(pthread_create(&reader, NULL, read_in_thread, f.s), 0);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 20;
+	waited = pthread_timedjoin_np(reader, &problem, &until);
+	xbzt_vm_hold(f.vm, false);
+	assert_int_equal(waited, 0);
+	assert_null(problem);
+	assert_int_equal(pthread_join(syncer, &problem), 0);
+	assert_null(problem);
 	xbzt_fixture_done(&f);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tells_of_its_session),
-		cmocka_unit_test(test_before_setup),
-		cmocka_unit_test(test_name_is_one_line),
+		cmocka_unit_test(test_names_its_session),
+		cmocka_unit_test(test_device_has_no_line),
+		cmocka_unit_test(test_name_is_no_line),
 		cmocka_unit_test(test_from_outside),
+		cmocka_unit_test(test_does_not_wait),
 		cmocka_unit_test(xbzt_test_log_is_quiet),
 	};
 

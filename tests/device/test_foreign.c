@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Other processes: a session belongs to the address space that bound it, a VM
- * to the one that made it.
+ * Other processes: a session belongs to the address space that called SETUP, a
+ * VM to the one that made it. The device is everybody's who has opened it.
  */
 #include "fixture.h"
 
@@ -33,9 +33,11 @@ static int all_refused(int fd, uint64_t ring_offset)
 	unsigned int nr;
 	void *p;
 
-	if (call_with_zeros(fd, XBZRLE_INFO))
+	/* These are nobody's on a session. */
+	if (call_with_zeros(fd, XBZRLE_INFO) != -ENOTTY ||
+	    call_with_zeros(fd, XBZRLE_SETUP) != -ENOTTY)
 		return 100;
-	for (nr = _IOC_NR(XBZRLE_SETUP); nr <= _IOC_NR(XBZRLE_COUNTERS); nr++)
+	for (nr = _IOC_NR(XBZRLE_REGION_SET); nr <= _IOC_NR(XBZRLE_COUNTERS); nr++)
 		if (call_with_zeros(fd, _IO(XBZRLE_IOC_TYPE, nr)) != -EPERM)
 			return nr;
 	p = mmap(NULL, XBZT_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
@@ -129,52 +131,83 @@ static void test_passed_to_a_stranger(void **state)
 	close(socks[1]);
 }
 
-static int setup_in_child(void *p)
+/* A session's file, or -errno. */
+static int new_session(int device, int vm, uint64_t *ring_offset)
 {
 	struct xbzrle_setup arg = {
 		.size = sizeof(arg),
 		.page_shift = XBZRLE_PAGE_SHIFT,
 		.nr_queues = 1,
 		.ring_bytes = XBZT_RING_MIN,
-		.vm_fd = -1,
+		.vm_fd = vm,
 	};
+	int fd = xbzt_setup(device, &arg);
 
-	return -xbzt_ioctl(*(int *)p, XBZRLE_SETUP, &arg);
+	*ring_offset = arg.ring_offset;
+	return fd;
 }
 
-/* Breaks if the session is its opener's and not its binder's. */
-static void test_bound_by_a_child(void **state)
+/*
+ * Breaks if a session is that of the device's opener and not that of the caller
+ * of SETUP, or if the device can serve only one of them.
+ */
+static void test_made_by_a_child(void **state)
 {
-	int fd = xbzt_device();
+	int device = xbzt_device(), socks[2], status, fd, own;
+	uint64_t offset, own_offset;
+	void *ring;
+	pid_t pid;
 
 	(void)state;
-	assert_int_equal(xbzt_in_child(setup_in_child, &fd), 0);
-	/* The child is gone, and nobody can use the session any more. */
-	assert_int_equal(all_refused(fd, 1ULL << 44), 0);
-	assert_int_equal(setup_in_child(&fd), EPERM);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+				    socks), 0);
+	pid = fork();
+	if (!pid) {
+		fd = new_session(device, -1, &offset);
+		if (fd < 0)
+			_exit(1);
+		send_fd(socks[1], fd);
+		if (write(socks[1], &offset, sizeof(offset)) != sizeof(offset))
+			_exit(2);
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	fd = receive_fd(socks[0]);
+	assert_true(fd >= 0);
+	assert_int_equal(read(socks[0], &offset, sizeof(offset)), 8);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	/* The child is gone, and nobody can use its session any more. */
+	assert_int_equal(all_refused(fd, offset), 0);
+
+	own = new_session(device, -1, &own_offset);
+	assert_true(own >= 0);
+	ring = xbzt_map(own, own_offset, XBZT_PAGE, true);
+	assert_non_null(ring);
+	munmap(ring, XBZT_PAGE);
+	assert_int_equal(all_refused(fd, offset), 0);
+	close(own);
 	close(fd);
+	close(device);
+	close(socks[0]);
+	close(socks[1]);
 }
 
-#define BOUND 200
-
-/* The error of a SETUP with the VM, or BOUND if it worked. */
+/* The error of a SETUP with the VM. One without has to work afterwards. */
 static int setup_with_vm(void *p)
 {
-	struct xbzrle_setup arg = {
-		.size = sizeof(arg),
-		.page_shift = XBZRLE_PAGE_SHIFT,
-		.nr_queues = 1,
-		.ring_bytes = XBZT_RING_MIN,
-		.vm_fd = *(int *)p,
-	};
-	int ret, fd = open("/dev/xbzrle", O_RDWR | O_CLOEXEC);
+	int fd, ret, device = open("/dev/xbzrle", O_RDWR | O_CLOEXEC);
+	uint64_t offset;
 
-	ret = -xbzt_ioctl(fd, XBZRLE_SETUP, &arg);
-	arg.vm_fd = -1;
-	if (xbzt_ioctl(fd, XBZRLE_SETUP, &arg))
-		ret = BOUND;
+	ret = new_session(device, *(int *)p, &offset);
+	fd = new_session(device, -1, &offset);
+	close(device);
+	if (ret >= 0)
+		close(ret);
+	if (fd < 0)
+		return 200;
 	close(fd);
-	return ret;
+	return ret < 0 ? -ret : 0;
 }
 
 /* Breaks if the VM of another process is harvested: its memory is not ours. */
@@ -184,8 +217,7 @@ static void test_vm_of_another_process(void **state)
 
 	(void)state;
 	assert_int_equal(xbzt_in_child(setup_with_vm, &vm), EXDEV);
-	/* In its own process it is fine, and the session is bound then. */
-	assert_int_equal(setup_with_vm(&vm), BOUND);
+	assert_int_equal(setup_with_vm(&vm), 0);
 	close(vm);
 }
 
@@ -197,10 +229,11 @@ static int use_own_session(void *p)
 		.name = "ram",
 	};
 	struct xbzrle_encode batch = { .size = sizeof(batch) };
-	int fd = open("/dev/xbzrle", O_RDWR);
-	uint64_t *bitmap;
+	int fd, device = open("/dev/xbzrle", O_RDWR);
+	uint64_t *bitmap, offset;
 
-	if (setup_in_child(&fd))
+	fd = new_session(device, -1, &offset);
+	if (fd < 0)
 		return 1;
 	region.addr = (uintptr_t)p;
 	if (xbzt_ioctl(fd, XBZRLE_REGION_SET, &region))
@@ -214,26 +247,16 @@ static int use_own_session(void *p)
 	return 0; /* without a close */
 }
 
-static uint64_t memory_used(void)
-{
-	struct xbzrle_info info = { .size = sizeof(info) };
-	int fd = xbzt_device();
-
-	assert_int_equal(xbzt_ioctl(fd, XBZRLE_INFO, &info), 0);
-	close(fd);
-	return info.memory_used;
-}
-
 /* Breaks if a process that just ends leaves a session or its memory behind. */
 static void test_exit_without_close(void **state)
 {
 	uint8_t *mem = xbzt_memory(10);
-	uint64_t before = memory_used();
+	uint64_t before = xbzt_memory_used();
 
 	(void)state;
 	memset(mem, 1, 10 * XBZT_PAGE);
 	assert_int_equal(xbzt_in_child(use_own_session, mem), 0);
-	assert_int_equal(memory_used(), before);
+	assert_int_equal(xbzt_memory_used(), before);
 	munmap(mem, 10 * XBZT_PAGE);
 }
 
@@ -246,6 +269,8 @@ static void test_after_exec(void **state)
 	pid_t pid;
 
 	(void)state;
+	/* It would be closed otherwise. */
+	assert_int_equal(fcntl(f.s->fd, F_GETFD), FD_CLOEXEC);
 	fcntl(f.s->fd, F_SETFD, 0);
 	snprintf(fd, sizeof(fd), "%d", f.s->fd);
 	snprintf(offset, sizeof(offset), "%llu",
@@ -267,7 +292,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_child_of_fork),
 		cmocka_unit_test(test_passed_to_a_stranger),
-		cmocka_unit_test(test_bound_by_a_child),
+		cmocka_unit_test(test_made_by_a_child),
 		cmocka_unit_test(test_vm_of_another_process),
 		cmocka_unit_test(test_exit_without_close),
 		cmocka_unit_test(test_after_exec),

@@ -677,6 +677,89 @@ static void test_invariant_10_eviction_safe(void **state)
 	xbzt_close(s);
 }
 
+#define LIMIT "/sys/module/xbzrle/parameters/memory_limit_mib"
+
+/* The host's limit on all sessions, 0 for the default: 0 or -errno. */
+static int set_limit(unsigned int mib)
+{
+	int fd = open(LIMIT, O_WRONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = dprintf(fd, "%u", mib) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static void *move_limit(void *p)
+{
+	struct helper *h = p;
+	struct xbzt_rng rng;
+
+	xbzt_rng_seed(&rng, xbzt_seed + 21);
+	while (!stopped(h)) {
+		int ret = set_limit(xbzt_below(&rng, 8));
+
+		if (ret)
+			h->error = ret;
+		sched_yield();
+	}
+	return NULL;
+}
+
+static int reset_limit(void **state)
+{
+	(void)state;
+	return set_limit(0);
+}
+
+/*
+ * Breaks if a smaller limit of the host's, which drops cached pages from outside
+ * at any moment, changes what arrives, or if it drops none.
+ */
+static void test_invariant_10_limit_safe(void **state)
+{
+	struct xbzt_session *s = xbzt_open(&(struct xbzt_config){
+		.nr_queues = 2, .cache_bytes = CACHE });
+	struct helper h = { .s = s };
+	struct xbzrle_counters c;
+	struct xbzt_region *a;
+	pthread_t mover;
+	unsigned int pass;
+
+	(void)state;
+	a = xbzt_region(s, "a", 1500);
+	xbzt_dirty_all(a);
+	xbzt_dirty_all(xbzt_region(s, "b", 63));
+	start(&mover, move_limit, &h);
+	for (pass = 0; pass < 15; pass++) {
+		xbzt_scribble(s, 60);
+		xbzt_pass(s);
+		xbzt_assert_all_equal(s);
+	}
+	assert_int_equal(stop(mover, &h), 0);
+
+	/* With nobody else: at once, and again when it is raised. */
+	for (pass = 0; pass < 4; pass++) {
+		assert_int_equal(set_limit(0), 0);
+		xbzt_scribble(s, 60);
+		xbzt_dirty_all(a);
+		xbzt_pass(s);
+		assert_true(xbzt_memory_used() > 3 << 20);
+		assert_int_equal(set_limit(3), 0);
+		assert_true(xbzt_memory_used() <= 3 << 20);
+		xbzt_scribble(s, 60);
+		xbzt_pass(s);
+		xbzt_assert_all_equal(s);
+		assert_true(xbzt_memory_used() <= 3 << 20);
+	}
+	xbzt_counters(s, XBZRLE_ALL_QUEUES, &c);
+	assert_true(c.evictions > 0);
+	assert_true(c.cache_hits > 0);
+	xbzt_close(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -694,6 +777,8 @@ int main(void)
 		cmocka_unit_test(test_invariant_6_page_order),
 		cmocka_unit_test(test_invariant_7_never_worse_than_raw),
 		cmocka_unit_test(test_invariant_10_eviction_safe),
+		cmocka_unit_test_teardown(test_invariant_10_limit_safe,
+					  reset_limit),
 		cmocka_unit_test(xbzt_test_log_is_quiet),
 	};
 

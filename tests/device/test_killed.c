@@ -40,16 +40,6 @@ static unsigned int *calls;
 /* The guest's memory, made once: all children have it. */
 static uint8_t *guest;
 
-static uint64_t memory_used(void)
-{
-	struct xbzrle_info info = { .size = sizeof(info) };
-	int fd = xbzt_device();
-
-	assert_int_equal(xbzt_ioctl(fd, XBZRLE_INFO, &info), 0);
-	close(fd);
-	return info.memory_used;
-}
-
 static int encode(struct xbzt_session *s, unsigned int queue)
 {
 	struct xbzrle_encode arg = { 0 };
@@ -70,11 +60,9 @@ static int call_setup(struct victim *v)
 		.cache_bytes = 1 << 20,
 		.vm_fd = v->vm,
 	};
-	int fd = xbzt_device();
-	int ret = xbzt_ioctl(fd, XBZRLE_SETUP, &arg);
+	int fd = xbzt_setup_alone(&arg);
 
-	close(fd);
-	return ret;
+	return fd < 0 ? fd : close(fd);
 }
 
 static int call_mmap(struct victim *v)
@@ -199,7 +187,7 @@ static void call_until_killed(int (*call)(struct victim *v))
 
 static void kill_in(const char *name, int (*call)(struct victim *v))
 {
-	uint64_t before = memory_used();
+	uint64_t before = xbzt_memory_used();
 	unsigned int i;
 
 	for (i = 0; i < KILLS; i++) {
@@ -223,7 +211,7 @@ static void kill_in(const char *name, int (*call)(struct victim *v))
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		if (!WIFSIGNALED(status))
 			fail_msg("%s: it ended by itself: 0x%x", name, status);
-		assert_int_equal(memory_used(), before);
+		assert_int_equal(xbzt_memory_used(), before);
 	}
 }
 

@@ -235,7 +235,8 @@ static uint64_t sync_ok(struct guest *g)
 static void migrate(uint64_t manual)
 {
 	const struct xbzrle_encode last = { .flags = XBZRLE_ENCODE_LAST_STAGE };
-	struct guest g = guest_open(manual);
+	struct guest g = guest_open(
+			manual ? KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE : 0);
 	struct xbzrle_counters c;
 	unsigned int pass;
 	const unsigned int passes = 8;
@@ -297,15 +298,15 @@ static void test_other_files_of_kvm(void **state)
 	struct guest g = guest_open(0);
 	struct xbzrle_setup arg = g.s->setup;
 	int files[] = { g.kvm, g.cpu };
-	int fd = xbzt_device();
+	int device = xbzt_device();
 	unsigned int i;
 
 	(void)state;
 	for (i = 0; i < XBZT_ARRAY_SIZE(files); i++) {
 		arg.vm_fd = files[i];
-		assert_int_equal(xbzt_ioctl(fd, XBZRLE_SETUP, &arg), -EBADFD);
+		assert_int_equal(xbzt_setup(device, &arg), -EBADFD);
 	}
-	close(fd);
+	close(device);
 	guest_close(&g);
 }
 
@@ -330,6 +331,40 @@ static void test_memslot_deleted(void **state)
 	xbzt_pass(g.s);
 	xbzt_assert_equal(g.data);
 	guest_close(&g);
+}
+
+/*
+ * Breaks if KVM writes its log otherwise than the session expects: of a slot that
+ * is larger or smaller than the session was told, or of one that is not.
+ */
+static void test_memslot_of_another_size(void **state)
+{
+	static const uint64_t told[] = { 1, 64, DATA_PAGES - 64, DATA_PAGES + 1,
+					 DATA_PAGES + 50 };
+	unsigned int i, manual;
+
+	(void)state;
+	for (manual = 0; manual < 2; manual++) {
+		struct guest g = guest_open(
+			manual ? KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE : 0);
+
+		assert_int_equal(session_slot(&g, 0, g.low, 0, LOW_PAGES), 0);
+		for (i = 0; i < XBZT_ARRAY_SIZE(told); i++) {
+			struct xbzrle_sync sync;
+
+			assert_int_equal(session_slot(&g, 1, g.data, DATA_FIRST,
+						      told[i]), 0);
+			assert_int_equal(xbzt_sync(g.s, &sync), 0);
+			assert_int_equal(sync.slots_failed, 1);
+			assert_int_equal(sync.failed_slot, 1);
+			assert_int_equal(sync.failed_errno, EOVERFLOW);
+			assert_int_equal(xbzt_slot_del(g.s, 1), 0);
+		}
+		assert_int_equal(session_slot(&g, 1, g.data, DATA_FIRST,
+					      DATA_PAGES), 0);
+		sync_ok(&g);
+		guest_close(&g);
+	}
 }
 
 static int get_log(int vm, uint32_t slot, void *bitmap)
@@ -404,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_guest_initially_set),
 		cmocka_unit_test(test_other_files_of_kvm),
 		cmocka_unit_test(test_memslot_deleted),
+		cmocka_unit_test(test_memslot_of_another_size),
 		cmocka_unit_test(xbzt_test_log_is_quiet),
 	};
 

@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The module clears the log in pieces of a region of this many pages. */
-#define PIECE 32768
+/* The largest log block, which is what a session has by default. */
+#define BLOCK_MAX 32768
 
 /**
  * struct machine - a session whose regions are made of slots
@@ -26,7 +26,8 @@ struct machine {
 	unsigned int nr;
 };
 
-static struct machine machine_open(bool manual, unsigned int nr_queues)
+static struct machine machine_with_blocks(bool manual, unsigned int nr_queues,
+					  uint32_t log_block_pages)
 {
 	struct machine m = { .nr = 0 };
 
@@ -34,8 +35,14 @@ static struct machine machine_open(bool manual, unsigned int nr_queues)
 	m.s = xbzt_open(&(struct xbzt_config){
 		.nr_queues = nr_queues, .ring_bytes = 1 << 20,
 		.cache_bytes = 64 << 20, .vm = m.vm,
+		.log_block_pages = log_block_pages,
 		.flags = manual ? XBZRLE_SETUP_MANUAL_PROTECT : 0 });
 	return m;
+}
+
+static struct machine machine_open(bool manual, unsigned int nr_queues)
+{
+	return machine_with_blocks(manual, nr_queues, 0);
 }
 
 static void machine_close(struct machine *m)
@@ -190,7 +197,7 @@ static uint64_t write_logged(struct machine *m, uint64_t page, uint8_t *written)
 	return 1;
 }
 
-/* Some pages here and there, and some where the pieces of the log meet. */
+/* Some pages here and there, and some where log blocks meet. */
 static uint64_t write_sparsely(struct machine *m, uint8_t *written)
 {
 	unsigned int i;
@@ -198,16 +205,16 @@ static uint64_t write_sparsely(struct machine *m, uint8_t *written)
 
 	for (i = 0; i < 150; i++) {
 		n += write_logged(m, xbzt_below(&xbzt_rng, LARGE), written);
-		n += write_logged(m, PIECE * (1 + i % 2) - 70 +
+		n += write_logged(m, BLOCK_MAX * (1 + i % 2) - 70 +
 				     xbzt_below(&xbzt_rng, 140), written);
 	}
 	return n;
 }
 
 /*
- * 300 MiB, of which little is ever touched: several pieces of the log, and a
- * bitmap that is fetched in several steps. Breaks if a piece is cleared that is
- * not due, or one that is due is not; the guest writes until the last moment.
+ * 300 MiB, of which little is ever touched: several log blocks, and a bitmap that
+ * is fetched in several steps. Breaks if a block is cleared that is not due, or
+ * one that is due is not; the guest writes until the last moment.
  */
 static void check_large_region(bool manual)
 {
@@ -242,7 +249,7 @@ static void check_large_region(bool manual)
 			 0);
 	xbzt_counters(m.s, XBZRLE_ALL_QUEUES, &c);
 	assert_int_equal(c.syncs, 5);
-	/* Each slot's part of each of the three pieces, once a SYNC. */
+	/* Each slot's part of each of the three blocks, once a SYNC. */
 	assert_true(c.log_clears <= 5 * (3 + 1));
 	assert_true(manual ? c.log_clears >= 5 : !c.log_clears);
 	machine_close(&m);
@@ -259,6 +266,93 @@ static void test_large_region_legacy(void **state)
 {
 	(void)state;
 	check_large_region(false);
+}
+
+/* A page of so many is written to: each log block has some. */
+#define APART 61
+
+/*
+ * Breaks if a call of CLEAR names more than a log block (the slot's words do not
+ * begin where the region's do: one more at either end), if a block is cleared
+ * twice in a pass or not at all, or if a write at the last moment is lost.
+ */
+static void check_log_blocks(uint32_t log_block_pages)
+{
+	const uint64_t block = log_block_pages ? log_block_pages : BLOCK_MAX;
+	const uint64_t end = 13 + LARGE_FIRST;
+	uint64_t clears = 0;
+	struct machine m = machine_with_blocks(true, 3, log_block_pages);
+	uint8_t *mem = xbzt_memory(LARGE);
+	struct xbzt_region *r = xbzt_region_at(m.s, "large", LARGE, mem);
+	struct xbzt_slot *slot = add_slot(&m, 0, r, 13, LARGE_FIRST);
+	struct xbz_fakevm_counters log = { 0 };
+	struct xbzrle_counters c;
+	unsigned int pass;
+	uint64_t page;
+
+	madvise(mem, LARGE * XBZT_PAGE, MADV_NOHUGEPAGE);
+	madvise(r->block.mem, LARGE * XBZT_PAGE, MADV_NOHUGEPAGE);
+	for (pass = 1; pass <= 3; pass++) {
+		uint64_t value = xbzt_random(&xbzt_rng);
+
+		for (page = pass; page < LARGE_FIRST; page += APART)
+			xbzt_guest_write_any(slot->mem + page * XBZT_PAGE,
+					     &xbzt_rng);
+		xbzt_slot_dirty_each(slot, pass, APART);
+		xbzt_slot_write_at_clear(slot, XBZ_FAKEVM_WRITE_BEFORE, 64,
+					 value);
+		sync_ok(&m);
+		xbzt_pass(m.s);
+		for (page = pass; page < LARGE_FIRST; page += APART)
+			assert_false(xbzt_differs(r, 13 + page));
+		assert_int_equal(xbzt_slot_nr_dirty(slot), 0);
+		clears += (end + block - 1) / block;
+		log = xbzt_vm_counters(m.vm, 0);
+		assert_int_equal(log.clears, clears);
+	}
+	/* Two blocks have nothing but what is in one word of KVM's, cleared once. */
+	for (page = block; page + 5 < end; page += 2 * block) {
+		xbzt_guest_write_any(xbzt_page(r, page - 1), &xbzt_rng);
+		xbzt_guest_write_any(xbzt_page(r, page + 5), &xbzt_rng);
+		xbzt_slot_dirty(slot, page - 1 - 13);
+		xbzt_slot_dirty(slot, page + 5 - 13);
+		clears++;
+	}
+	sync_ok(&m);
+	xbzt_pass(m.s);
+	assert_int_equal(xbzt_slot_nr_dirty(slot), 0);
+	log = xbzt_vm_counters(m.vm, 0);
+	assert_int_equal(log.clears, clears);
+	assert_int_equal(log.unseen, 0);
+	assert_in_range(log.clear_pages_max, block, block + 2 * 64);
+	xbzt_counters(m.s, XBZRLE_ALL_QUEUES, &c);
+	assert_int_equal(c.log_clears, log.clears);
+	machine_close(&m);
+	munmap(mem, LARGE * XBZT_PAGE);
+}
+
+static void test_log_blocks_smallest(void **state)
+{
+	(void)state;
+	check_log_blocks(512);
+}
+
+static void test_log_blocks_between(void **state)
+{
+	(void)state;
+	check_log_blocks(4096);
+}
+
+static void test_log_blocks_default(void **state)
+{
+	(void)state;
+	check_log_blocks(0);
+}
+
+static void test_log_blocks_largest(void **state)
+{
+	(void)state;
+	check_log_blocks(BLOCK_MAX);
 }
 
 /* Breaks if what SYNC says of new bits is not what it set. */
@@ -369,6 +463,130 @@ static void test_bad_slot_does_not_block_its_queue(void **state)
 	machine_close(&m);
 }
 
+/* A slot in KVM, and the session is told of another size. */
+static void add_slot_of_two_sizes(struct machine *m, uint32_t id,
+				  struct xbzt_region *r, uint64_t first,
+				  uint64_t kvms, uint64_t told)
+{
+	struct xbzt_slot *slot = add_slot(m, id, r, first, kvms);
+	struct xbzt_slot other = *slot;
+
+	other.nr_pages = told;
+	assert_int_equal(xbzt_slot_del(m->s, id), 0);
+	assert_int_equal(xbzt_slot_set(m->s, &other, r), 0);
+}
+
+static void assert_slot_failed(struct machine *m, uint32_t id)
+{
+	struct xbzrle_sync sync;
+
+	assert_int_equal(xbzt_sync(m->s, &sync), 0);
+	assert_int_equal(sync.slots_failed, 1);
+	assert_int_equal(sync.failed_slot, id);
+	assert_int_equal(sync.failed_errno, EOVERFLOW);
+}
+
+/*
+ * Breaks if a slot of which the session was told another size than KVM's passes
+ * for fetched, if others are not fetched because of it, or if a page of it is
+ * lost when the session is told the right size.
+ */
+static void check_slot_of_another_size(bool manual, uint64_t told,
+				       uint64_t kvms)
+{
+	struct machine m = machine_open(manual, 2);
+	struct xbzt_region *r = xbzt_region(m.s, "r", 2200);
+	struct xbzt_region *other = xbzt_region(m.s, "other", 300);
+	const uint64_t common = told < kvms ? told : kvms;
+	uint64_t page;
+
+	add_slot(&m, 3, other, 0, 150);
+	add_slot_of_two_sizes(&m, 4, r, 50, kvms, told);
+	add_slot(&m, 5, other, 150, 150);
+	xbzt_dirty_all(r);
+	xbzt_dirty_all(other);
+	xbzt_pass(m.s);
+	for (page = 0; page < m.nr; page++)
+		xbzt_slot_scribble(&m.slots[page], 50);
+	assert_slot_failed(&m, 4);
+	/* GET has cleared what it gave to nobody. */
+	assert_true(manual || xbzt_nr_dirty(r) >= common);
+	xbzt_pass(m.s);
+	xbzt_assert_equal(other);
+	if (!manual)
+		for (page = 50; page < 50 + common; page++)
+			assert_false(xbzt_differs(r, page));
+	assert_slot_failed(&m, 4);
+
+	assert_int_equal(xbzt_slot_del(m.s, 4), 0);
+	assert_int_equal(xbzt_slot_set(m.s, &m.slots[1], r), 0);
+	sync_ok(&m);
+	xbzt_pass(m.s);
+	for (page = 50; page < 50 + (manual ? kvms : common); page++)
+		assert_false(xbzt_differs(r, page));
+	assert_int_equal(xbzt_slot_nr_dirty(&m.slots[1]), 0);
+	machine_close(&m);
+}
+
+/* By a page and by a word and more; where they differ, KVM's words do, too. */
+static const struct {
+	uint64_t told;
+	uint64_t kvms;
+} other_sizes[] = {
+	{ 640, 641 }, { 640, 703 }, { 640, 704 }, { 640, 705 }, { 640, 2100 },
+	{ 639, 641 }, { 1, 65 },    { 65, 64 },	  { 641, 640 }, { 640, 576 },
+	{ 640, 100 }, { 640, 1 },
+};
+
+static void test_slot_of_another_size(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < XBZT_ARRAY_SIZE(other_sizes); i++)
+		check_slot_of_another_size(true, other_sizes[i].told,
+					   other_sizes[i].kvms);
+}
+
+static void test_slot_of_another_size_legacy(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < XBZT_ARRAY_SIZE(other_sizes); i++)
+		check_slot_of_another_size(false, other_sizes[i].told,
+					   other_sizes[i].kvms);
+}
+
+/*
+ * As many words, so only a bit behind the end shows it. Breaks if SYNC takes such a
+ * log for the slot's: the page behind the end would be lost where fetching clears.
+ */
+static void check_larger_within_a_word(bool manual)
+{
+	struct machine m = machine_open(manual, 1);
+	struct xbzt_region *r = xbzt_region(m.s, "r", 800);
+	struct xbzrle_sync sync;
+	uint64_t page;
+
+	add_slot_of_two_sizes(&m, 4, r, 50, 640, 600);
+	xbzt_slot_dirty_all(&m.slots[0]);
+	assert_int_equal(xbzt_sync(m.s, &sync), 0);
+	assert_int_equal(sync.slots_failed, 1);
+	assert_int_equal(sync.failed_errno, EOVERFLOW);
+	for (page = 0; page < r->nr_pages; page++)
+		assert_int_equal(xbzt_is_dirty(r, page),
+				 !manual && page >= 50 && page < 650);
+	machine_close(&m);
+}
+
+static void test_slot_larger_within_a_word(void **state)
+{
+	(void)state;
+	check_larger_within_a_word(true);
+	check_larger_within_a_word(false);
+}
+
 /* Breaks if a slot that KVM has made smaller or larger is more than an error. */
 static void test_slot_resized_under_the_session(void **state)
 {
@@ -457,9 +675,16 @@ int main(void)
 		cmocka_unit_test(test_two_slots_show_the_same_pages),
 		cmocka_unit_test(test_large_region),
 		cmocka_unit_test(test_large_region_legacy),
+		cmocka_unit_test(test_log_blocks_smallest),
+		cmocka_unit_test(test_log_blocks_between),
+		cmocka_unit_test(test_log_blocks_default),
+		cmocka_unit_test(test_log_blocks_largest),
 		cmocka_unit_test(test_new_dirty_is_counted),
 		cmocka_unit_test(test_slot_deleted_under_the_session),
 		cmocka_unit_test(test_bad_slot_does_not_block_its_queue),
+		cmocka_unit_test(test_slot_of_another_size),
+		cmocka_unit_test(test_slot_of_another_size_legacy),
+		cmocka_unit_test(test_slot_larger_within_a_word),
 		cmocka_unit_test(test_slot_resized_under_the_session),
 		cmocka_unit_test(test_slots_come_and_go),
 		cmocka_unit_test(test_vm_file_closed),

@@ -15,20 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static uint64_t memory_used(void)
-{
-	struct xbzrle_info info = { .size = sizeof(info) };
-	int fd = xbzt_device();
-
-	assert_int_equal(xbzt_ioctl(fd, XBZRLE_INFO, &info), 0);
-	close(fd);
-	return info.memory_used;
-}
-
 /* Breaks if closing a session keeps any of its memory. */
 static void test_all_memory_comes_back(void **state)
 {
-	uint64_t before = memory_used(), during;
+	uint64_t before = xbzt_memory_used(), during;
 	unsigned int i;
 
 	(void)state;
@@ -40,17 +30,17 @@ static void test_all_memory_comes_back(void **state)
 		xbzt_region(s, "b", 3);
 		xbzt_scribble(s, 100);
 		xbzt_pass(s);
-		during = memory_used() - before;
+		during = xbzt_memory_used() - before;
 		/* Rings, and copies of most of the pages. */
 		assert_true(during > s->setup.nr_queues * s->setup.ring_bytes +
 				     700 * XBZT_PAGE);
 		if (i % 2)
 			xbzt_region_del(s, s->regions[0]);
 		xbzt_close(s);
-		assert_int_equal(memory_used(), before);
+		assert_int_equal(xbzt_memory_used(), before);
 	}
 	close(xbzt_device());
-	assert_int_equal(memory_used(), before);
+	assert_int_equal(xbzt_memory_used(), before);
 }
 
 /* Breaks if two sessions share anything: both show the same guest. */
@@ -89,6 +79,47 @@ static void test_two_sessions_at_once(void **state)
 	xbzt_assert_works(b);
 	rb->borrowed = false;
 	xbzt_close(b);
+}
+
+/*
+ * Breaks if a device serves but one session, if one session ends another, or if a
+ * session needs the device it was made with: each of them works until it is
+ * closed, the device is closed in between.
+ */
+static void test_sessions_of_one_device(void **state)
+{
+	const struct xbzt_config config = { .nr_queues = 2,
+					    .cache_bytes = 1 << 20 };
+	uint64_t before = xbzt_memory_used();
+	int device = xbzt_device();
+	struct xbzt_session *s[5];
+	unsigned int i;
+
+	(void)state;
+	/* One after the other. */
+	for (i = 0; i < 3; i++) {
+		s[0] = xbzt_open_on(device, &config);
+		assert_int_equal(fcntl(s[0]->fd, F_GETFD), FD_CLOEXEC);
+		xbzt_region(s[0], "ram", 700);
+		xbzt_assert_works(s[0]);
+		xbzt_close(s[0]);
+		assert_int_equal(xbzt_memory_used(), before);
+	}
+	/* At once; some are made while others are at work. */
+	for (i = 0; i < XBZT_ARRAY_SIZE(s); i++) {
+		s[i] = xbzt_open_on(device, &config);
+		xbzt_dirty_all(xbzt_region(s[i], "ram", 700));
+		xbzt_pass(s[i]);
+		xbzt_assert_works(s[i / 2]);
+	}
+	close(device);
+	for (i = 0; i < XBZT_ARRAY_SIZE(s); i++) {
+		xbzt_scribble(s[i], 30);
+		xbzt_pass(s[i]);
+		xbzt_assert_all_equal(s[i]);
+		xbzt_close(s[i]);
+	}
+	assert_int_equal(xbzt_memory_used(), before);
 }
 
 /* The number of a session is used again, but not while it is in use. */
@@ -151,7 +182,7 @@ static void encode_until_killed(struct victim *v)
 /* Breaks if a process that is killed in a call leaves anything behind. */
 static void test_killed_while_encoding(void **state)
 {
-	uint64_t before = memory_used();
+	uint64_t before = xbzt_memory_used();
 	struct victim *v = mmap(NULL, XBZT_PAGE, PROT_READ | PROT_WRITE,
 				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	unsigned int i;
@@ -180,7 +211,7 @@ static void test_killed_while_encoding(void **state)
 		kill(pid, SIGKILL);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(WIFSIGNALED(status));
-		assert_int_equal(memory_used(), before);
+		assert_int_equal(xbzt_memory_used(), before);
 	}
 	munmap(v->mem, 2000 * XBZT_PAGE);
 	munmap(v, XBZT_PAGE);
@@ -194,14 +225,15 @@ static int unload(const char *module)
 /* Breaks if the module can go while somebody needs its code. */
 static void test_module_in_use(void **state)
 {
-	struct xbzt_session *s = xbzt_open(NULL);
-	int fd = xbzt_device();
+	int device = xbzt_device();
+	struct xbzt_session *s;
 
 	(void)state;
+	/* The device alone, the session alone, and only what it has mapped. */
 	assert_int_equal(unload("xbzrle"), -EWOULDBLOCK);
+	s = xbzt_open_on(device, NULL);
 	xbzt_region(s, "ram", 10);
-	/* Bound or not, open or only mapped. */
-	close(fd);
+	close(device);
 	assert_int_equal(unload("xbzrle"), -EWOULDBLOCK);
 	close(s->fd);
 	s->fd = -1;
@@ -231,6 +263,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_memory_comes_back),
 		cmocka_unit_test(test_two_sessions_at_once),
+		cmocka_unit_test(test_sessions_of_one_device),
 		cmocka_unit_test(test_session_numbers),
 		cmocka_unit_test(test_killed_while_encoding),
 		cmocka_unit_test(test_module_in_use),

@@ -6,7 +6,7 @@
 #include "fixture.h"
 
 #include <fcntl.h>
-#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -40,8 +40,12 @@ static void test_offsets_and_sizes(void **state)
 	(void)state;
 #define EXPECT_MMAP(ret, ...) \
 	assert_int_equal(try(f.s->fd, __VA_ARGS__, MAP_SHARED), ret)
-	EXPECT_MMAP(-EINVAL, 0, XBZT_PAGE, ro);
-	EXPECT_MMAP(-EINVAL, ring - XBZT_PAGE, XBZT_PAGE, ro);
+	/* In front of the rings, if there is anything. */
+	if (ring) {
+		EXPECT_MMAP(-EINVAL, 0, XBZT_PAGE, ro);
+		EXPECT_MMAP(-EINVAL, ring - XBZT_PAGE, XBZT_PAGE, ro);
+	}
+	EXPECT_MMAP(-EINVAL, ring + stride - XBZT_PAGE, XBZT_PAGE, ro);
 	EXPECT_MMAP(-EINVAL, ring + 2 * XBZT_PAGE, XBZT_PAGE, ro);
 	EXPECT_MMAP(-EINVAL, ring + 2 * stride, XBZT_PAGE, rw);
 	EXPECT_MMAP(-EINVAL, ring + 1000000 * stride, XBZT_PAGE, rw);
@@ -74,14 +78,13 @@ static void test_offsets_and_sizes(void **state)
 	xbzt_fixture_done(&f);
 }
 
-/* Breaks if a mapping is private, executable, or made with a read-only file. */
+/* Breaks if a mapping is private or executable, or if the file can be opened anew. */
 static void test_kinds_of_mappings(void **state)
 {
 	struct xbzt_fixture f = xbzt_fixture();
 	const uint64_t ring = f.s->setup.ring_offset;
 	const size_t prod = XBZT_PAGE + 2 * XBZT_RING_MIN;
-	struct xbzrle_setup setup = f.s->setup;
-	int fd;
+	char path[64];
 
 	(void)state;
 	assert_int_equal(try(f.s->fd, ring, XBZT_PAGE, PROT_READ | PROT_WRITE,
@@ -98,30 +101,84 @@ static void test_kinds_of_mappings(void **state)
 	assert_int_equal(mprotect((void *)f.s->queues[0].data, XBZT_PAGE,
 				  PROT_READ | PROT_EXEC), -1);
 
-	fd = open("/dev/xbzrle", O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	setup.vm_fd = -1;
-	setup.flags = 0;
-	assert_int_equal(xbzt_ioctl(fd, XBZRLE_SETUP, &setup), 0);
-	assert_int_not_equal(try(fd, ring, XBZT_PAGE, PROT_READ | PROT_WRITE,
-				 MAP_SHARED), 0);
-	close(fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", f.s->fd);
+	assert_int_equal(open(path, O_RDONLY | O_CLOEXEC), -1);
 	xbzt_fixture_done(&f);
 }
 
-/* Breaks if there is something to map before there is a session. */
-static void test_before_setup(void **state)
+/* Breaks if there is something to map of the device, with sessions or without. */
+static void test_device_has_no_mappings(void **state)
 {
-	struct xbzt_session *s = xbzt_open(NULL);
-	int fd = xbzt_device();
+	struct xbzrle_setup setup = {
+		.size = sizeof(setup),
+		.page_shift = XBZRLE_PAGE_SHIFT,
+		.nr_queues = 1,
+		.ring_bytes = XBZT_RING_MIN,
+		.vm_fd = -1,
+	};
+	int device = xbzt_device(), fd;
 
 	(void)state;
-	assert_int_equal(try(fd, s->setup.ring_offset, XBZT_PAGE, PROT_READ,
-			     MAP_SHARED), -ENOTCONN);
-	assert_int_equal(try(fd, 0, XBZT_PAGE, PROT_READ, MAP_SHARED),
-			 -ENOTCONN);
+	assert_int_equal(try(device, 0, XBZT_PAGE, PROT_READ, MAP_SHARED),
+			 -ENODEV);
+	fd = xbzt_setup(device, &setup);
+	assert_true(fd >= 0);
+	assert_int_equal(try(device, setup.ring_offset, XBZT_PAGE,
+			     PROT_READ | PROT_WRITE, MAP_SHARED), -ENODEV);
+	assert_int_equal(try(fd, setup.ring_offset, XBZT_PAGE,
+			     PROT_READ | PROT_WRITE, MAP_SHARED), 0);
 	close(fd);
+	close(device);
+}
+
+/* What a 32-bit caller can pass to mmap(): a number of pages of 32 bits. */
+#define OFFSET_MAX (1ULL << 44)
+
+/* The largest bitmap: that of all pages that a session can have. */
+#define BITMAP_BYTES_MAX (1ULL << 29)
+
+/*
+ * Breaks if anything lies where a 32-bit caller cannot map it, or if two mappings
+ * overlap when each is as large as it can be.
+ */
+static void test_offsets_fit_32_bits(void **state)
+{
+	struct xbzt_session *s = xbzt_open(&(struct xbzt_config){
+		.nr_queues = XBZRLE_MAX_QUEUES });
+	const uint64_t ring_max = 2 * XBZT_PAGE + 2 * xbzt_info().ring_bytes_max;
+	const uint64_t ring = s->setup.ring_offset;
+	const uint64_t stride = s->setup.ring_stride;
+	const uint64_t ring_end = ring + (XBZRLE_MAX_QUEUES - 1) * stride +
+				  ring_max;
+	uint8_t *mem = xbzt_memory(XBZRLE_MAX_REGIONS);
+	uint64_t offsets[XBZRLE_MAX_REGIONS];
+	unsigned int i, j;
+
+	(void)state;
+	assert_true(stride >= ring_max);
+	assert_true(ring_end <= OFFSET_MAX);
+	for (i = 0; i < XBZRLE_MAX_REGIONS; i++) {
+		struct xbzrle_region arg = {
+			.size = sizeof(arg),
+			.addr = (uintptr_t)mem + i * XBZT_PAGE,
+			.nr_pages = 1,
+		};
+
+		snprintf((char *)arg.name, sizeof(arg.name), "r%u", i);
+		assert_int_equal(xbzt_ioctl(s->fd, XBZRLE_REGION_SET, &arg), 0);
+		offsets[i] = arg.bitmap_offset;
+		assert_int_equal(arg.bitmap_bytes, XBZT_PAGE);
+		assert_true(arg.bitmap_offset + BITMAP_BYTES_MAX <= OFFSET_MAX);
+		assert_true(arg.bitmap_offset >= ring_end ||
+			    arg.bitmap_offset + BITMAP_BYTES_MAX <= ring);
+		for (j = 0; j < i; j++)
+			assert_true(offsets[i] >= offsets[j] + BITMAP_BYTES_MAX ||
+				    offsets[j] >= offsets[i] + BITMAP_BYTES_MAX);
+		assert_int_equal(try(s->fd, arg.bitmap_offset, XBZT_PAGE,
+				     PROT_READ | PROT_WRITE, MAP_SHARED), 0);
+	}
 	xbzt_close(s);
+	munmap(mem, XBZRLE_MAX_REGIONS * XBZT_PAGE);
 }
 
 /* Breaks if a mapping can be made to show more than was mapped. */
@@ -305,7 +362,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_offsets_and_sizes),
 		cmocka_unit_test(test_kinds_of_mappings),
-		cmocka_unit_test(test_before_setup),
+		cmocka_unit_test(test_device_has_no_mappings),
+		cmocka_unit_test(test_offsets_fit_32_bits),
 		cmocka_unit_test(test_mremap),
 		cmocka_unit_test(test_data_is_there_twice),
 		cmocka_unit_test(test_fork_does_not_inherit),

@@ -21,6 +21,8 @@ PR_SET_PDEATHSIG = 1
 KVM_GET_API_VERSION = 0xAE00
 # The largest floppy that a PC's BIOS boots; a bigger image is a disk.
 FLOPPY_MAX = 2880 << 10
+# What a session's file is called, among a process's files and in its mappings.
+SESSION = "anon_inode:[xbzrle]"
 # Self-built QEMUs come without firmware; Debian's packages have it here.
 FIRMWARE = ("/usr/share/seabios", "/usr/share/qemu")
 PASS_LINE = re.compile(rb"^pass (\d{8})\r?$", re.M)
@@ -148,40 +150,37 @@ class Machine:
                                       typename="migration")
         return any(p["name"] == "xbzrle-dev" for p in properties)
 
-    def holds(self, device):
-        """(has the device open, has it mapped), seen from outside QEMU."""
-        proc = f"/proc/{self.process.pid}"
-        is_open = is_mapped = False
-        try:
-            number = os.stat(device).st_rdev
-            # An absent device, or a file that is none, is held by nobody.
-            if not number:
-                return False, False
-            for fd in os.listdir(f"{proc}/fd"):
-                try:
-                    is_open |= os.stat(f"{proc}/fd/{fd}").st_rdev == number
-                except OSError:
-                    pass        # closed between the two calls
-            with open(f"{proc}/maps", encoding="utf-8",
-                      errors="replace") as maps:
-                name = os.path.realpath(device)
-                is_mapped = any(line.rstrip("\n").endswith(" " + name)
-                                for line in maps)
-        except OSError:
-            pass
-        return is_open, is_mapped
-
-    def rings(self, device):
-        """How many rings of the device it has mapped: a queue has one."""
-        name = os.path.realpath(device)
+    def _session_maps(self):
+        """The lines of its mappings that are of a session's file."""
         try:
             with open(f"/proc/{self.process.pid}/maps", encoding="utf-8",
                       errors="replace") as maps:
-                return sum(line.split()[1] == "r--s" and
-                           line.rstrip("\n").endswith(" " + name)
-                           for line in maps)
+                return [line for line in maps if line.rstrip("\n").endswith(" " + SESSION)]
         except OSError:
-            return 0
+            return []
+
+    def holds(self, device):
+        """(has the device or a session open, has a session mapped), from outside QEMU."""
+        fds = f"/proc/{self.process.pid}/fd"
+        is_open = False
+        try:
+            number = os.stat(device).st_rdev
+        except OSError:
+            number = 0      # nobody holds a device that is not there
+        try:
+            for fd in os.listdir(fds):
+                try:
+                    is_open |= bool(number) and os.stat(f"{fds}/{fd}").st_rdev == number
+                    is_open |= os.readlink(f"{fds}/{fd}") == SESSION
+                except OSError:
+                    pass        # closed between the two calls
+        except OSError:
+            pass
+        return is_open, bool(self._session_maps())
+
+    def rings(self):
+        """How many rings it has mapped: a queue has one."""
+        return sum(line.split()[1] == "r--s" for line in self._session_maps())
 
     def stop(self):
         """End the process and its group, whatever state they are in."""

@@ -341,7 +341,7 @@ class Migration:
             self.device_mapped |= is_mapped
         # Before it is active, not all of them need be mapped.
         if status == "active" and not self.queues:
-            self.queues = self.source.rings(self.o.xbzrle_dev)
+            self.queues = self.source.rings()
         return status
 
     def _describe(self):

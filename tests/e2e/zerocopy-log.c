@@ -32,6 +32,8 @@
 #define LARGE (10 << 10)
 /* As many as a session can have */
 #define RINGS 64
+/* What a session's file is called among the mappings */
+#define SESSION "anon_inode:[xbzrle]"
 
 /* A send by its number; the kernel counts from 0 for each socket. */
 static struct {
@@ -66,8 +68,8 @@ static uint64_t sum(const uint8_t *p, size_t n)
 }
 
 /*
- * Rings are what is mapped shared and cannot be written. All are before anything is
- * sent, and looking at each send would make a slow machine slower still.
+ * Rings are what a session's file is mapped for and cannot be written. All are before
+ * anything is sent, and looking at each send would make a slow machine slower still.
  */
 static struct {
 	unsigned long start, end;
@@ -83,7 +85,7 @@ static void find_rings(void)
 	nr_rings = 0;
 	while (f && nr_rings < RINGS && fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%lx-%lx %7s", &start, &end, mode) != 3 ||
-		    strcmp(mode, "r--s") || !strstr(line, "/dev/xbzrle"))
+		    strcmp(mode, "r--s") || !strstr(line, SESSION))
 			continue;
 		rings[nr_rings].start = start;
 		rings[nr_rings++].end = end;

@@ -10,6 +10,7 @@
 #include <linux/bitmap.h>
 #include <linux/errno.h>
 #include <linux/math.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -179,6 +180,10 @@ int xbz_fakevm_clear_log(struct xbz_fakevm *vm,
 	    (log->num_pages < left && log->num_pages & 63))
 		return -EINVAL;
 
+	slot->count.clear_pages_max = max_t(u64, log->num_pages,
+					    slot->count.clear_pages_max);
+	vm->count.clear_pages_max = max_t(u64, log->num_pages,
+					  vm->count.clear_pages_max);
 	memset(slot->buffer, 0, xbz_fakevm_bitmap_bytes(slot));
 	if (copy_from_user(slot->buffer, log->dirty_bitmap,
 			   round_up(log->num_pages, 64) / 8))

@@ -142,6 +142,26 @@ static int xbz_fakevm_inject(struct xbz_fakevm *vm,
 	return 0;
 }
 
+static int xbz_fakevm_hold(struct xbz_fakevm *vm,
+			   const struct xbz_fakevm_hold *arg)
+{
+	WRITE_ONCE(vm->hold, arg->hold);
+	wake_up_all(&vm->released);
+	return 0;
+}
+
+/* Without the lock: whoever releases it needs that. */
+static int xbz_fakevm_wait(struct xbz_fakevm *vm)
+{
+	if (!READ_ONCE(vm->hold))
+		return 0;
+	mutex_lock(&vm->lock);
+	vm->count.held++;
+	mutex_unlock(&vm->lock);
+	return wait_event_killable(vm->released, !READ_ONCE(vm->hold)) ?
+		       -EINTR : 0;
+}
+
 static int xbz_fakevm_count(struct xbz_fakevm *vm,
 			    struct xbz_fakevm_counters *arg)
 {
@@ -161,6 +181,7 @@ union xbz_fakevm_arg {
 	struct xbz_fakevm_write write;
 	struct xbz_fakevm_inject inject;
 	struct xbz_fakevm_counters counters;
+	struct xbz_fakevm_hold hold;
 	struct kvm_dirty_log get;
 	struct kvm_clear_dirty_log clear;
 };
@@ -183,6 +204,8 @@ static int xbz_fakevm_call(struct xbz_fakevm *vm, unsigned int cmd,
 		return xbz_fakevm_inject(vm, &arg->inject);
 	case XBZ_FAKEVM_COUNTERS:
 		return xbz_fakevm_count(vm, &arg->counters);
+	case XBZ_FAKEVM_HOLD:
+		return xbz_fakevm_hold(vm, &arg->hold);
 	default:
 		vm->count.others++;
 		return -ENOTTY;
@@ -212,6 +235,11 @@ static long xbz_fakevm_ioctl(struct file *file, unsigned int cmd,
 	if (copy_from_user(&arg, uarg, _IOC_SIZE(cmd)))
 		return -EFAULT;
 
+	if (cmd == KVM_GET_DIRTY_LOG) {
+		ret = xbz_fakevm_wait(vm);
+		if (ret)
+			return ret;
+	}
 	mutex_lock(&vm->lock);
 	ret = xbz_fakevm_call(vm, cmd, &arg);
 	mutex_unlock(&vm->lock);
@@ -266,6 +294,7 @@ int xbz_fakevm_create(const struct xbz_fakevm_create *arg)
 		return -ENOMEM;
 	mutex_init(&vm->lock);
 	xa_init(&vm->slots);
+	init_waitqueue_head(&vm->released);
 	vm->manual_protect = arg->flags & XBZ_FAKEVM_MANUAL_PROTECT;
 	mmgrab(current->mm);
 	vm->mm = current->mm;

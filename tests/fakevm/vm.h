@@ -7,6 +7,7 @@
 #include <linux/kvm.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 #include <linux/xarray.h>
 
 struct mm_struct;
@@ -51,6 +52,8 @@ struct xbz_fakevm_memslot {
  * @slots: struct xbz_fakevm_memslot by number
  * @inject: which calls have to fail, by XBZ_FAKEVM_GET or _CLEAR
  * @count: its counters
+ * @hold: GET waits, without @lock
+ * @released: where it does
  */
 struct xbz_fakevm {
 	struct mutex lock;
@@ -59,6 +62,8 @@ struct xbz_fakevm {
 	struct xarray slots;
 	struct xbz_fakevm_inject inject[2];
 	struct xbz_fakevm_counters count;
+	bool hold;
+	wait_queue_head_t released;
 };
 
 int xbz_fakevm_create(const struct xbz_fakevm_create *arg);

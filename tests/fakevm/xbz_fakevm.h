@@ -26,6 +26,7 @@
 #define XBZ_FAKEVM_WRITE	_IOW(XBZ_FAKEVM_TYPE, 18, struct xbz_fakevm_write)
 #define XBZ_FAKEVM_INJECT	_IOW(XBZ_FAKEVM_TYPE, 19, struct xbz_fakevm_inject)
 #define XBZ_FAKEVM_COUNTERS	_IOWR(XBZ_FAKEVM_TYPE, 20, struct xbz_fakevm_counters)
+#define XBZ_FAKEVM_HOLD		_IOW(XBZ_FAKEVM_TYPE, 21, struct xbz_fakevm_hold)
 
 /* As if KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 were enabled. */
 #define XBZ_FAKEVM_MANUAL_PROTECT	(1U << 0)
@@ -131,6 +132,16 @@ struct xbz_fakevm_inject {
 	__u32 reserved;
 };
 
+/**
+ * struct xbz_fakevm_hold - XBZ_FAKEVM_HOLD: hold up KVM_GET_DIRTY_LOG
+ * @hold: not 0: calls wait from here on; 0: they go on
+ * @reserved: not looked at
+ */
+struct xbz_fakevm_hold {
+	__u32 hold;
+	__u32 reserved;
+};
+
 #define XBZ_FAKEVM_ALL_SLOTS	(~0U)
 
 /**
@@ -144,6 +155,8 @@ struct xbz_fakevm_inject {
  * @unseen: out: bits cleared by CLEAR that no GET had given out since they
  *	were set: those writes are lost
  * @written: out: pages written by XBZ_FAKEVM_WRITE's doing
+ * @clear_pages_max: out: most pages that one call of CLEAR named
+ * @held: out: calls that XBZ_FAKEVM_HOLD has held up (of the VM)
  * @others: out: calls of other ioctls of KVM (of the VM)
  * @foreign: out: calls from another address space (of the VM)
  */
@@ -156,6 +169,8 @@ struct xbz_fakevm_counters {
 	__u64 cleared;
 	__u64 unseen;
 	__u64 written;
+	__u64 clear_pages_max;
+	__u64 held;
 	__u64 others;
 	__u64 foreign;
 };

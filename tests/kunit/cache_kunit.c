@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit: the cache's shard and the pages under it, from inside, where what is
- * freed can still be looked at. What a whole session does with them is
- * tests/device's.
+ * KUnit: the cache's shard and the pages under it, from inside, where freed pages
+ * can still be looked at. tests/device tests what a whole session does with them.
  */
 #include "suites.h"
 
 #include "cache.h"
 #include "memory.h"
-#include "pages.h"
 #include "region.h"
+#include "ring.h"
 
 #include <linux/mm.h>
 #include <linux/string.h>
@@ -19,6 +18,7 @@
 
 struct xbz_cache_test {
 	struct xbz_cache cache;
+	struct xbzrle_counters counters;
 	struct xbz_region region;
 	unsigned long *leaf[XBZ_TEST_PAGES / XBZRLE_CHUNK_PAGES];
 	void *snapshot;
@@ -31,10 +31,18 @@ static int xbz_cache_test_init(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, t);
 	t->region.nr_pages = XBZ_TEST_PAGES;
 	t->region.leaf = t->leaf;
-	t->snapshot = xbz_cache_page_alloc();
+	xbz_cache_init(&t->cache, &t->counters, 0);
+	t->snapshot = xbz_cache_page_alloc(false);
 	KUNIT_ASSERT_NOT_NULL(test, t->snapshot);
 	test->priv = t;
 	return 0;
+}
+
+/* What trimming does for a new limit. */
+static void xbz_limit(struct xbz_cache_test *t, unsigned long limit)
+{
+	t->counters.cache_limit = limit;
+	xbz_cache_drop(&t->cache, xbz_cache_excess(&t->cache));
 }
 
 static void xbz_cache_test_exit(struct kunit *test)
@@ -42,26 +50,39 @@ static void xbz_cache_test_exit(struct kunit *test)
 	struct xbz_cache_test *t = test->priv;
 	unsigned int i;
 
-	xbz_cache_destroy(&t->cache);
+	xbz_limit(t, 0);
 	xbz_cache_page_free(t->snapshot);
 	for (i = 0; i < ARRAY_SIZE(t->leaf); i++)
 		xbz_mem_free(t->leaf[i], XBZRLE_CHUNK_PAGES,
 			     sizeof(*t->leaf[i]));
 }
 
+static void xbz_commit(struct xbz_cache_test *t, unsigned long page,
+		       enum xbz_known known)
+{
+	xbz_cache_commit(&t->cache, &t->region, page, known, NULL);
+}
+
 static void xbz_store(struct xbz_cache_test *t, unsigned long page, u8 byte)
 {
 	memset(t->snapshot, byte, XBZRLE_PAGE_SIZE);
-	xbz_cache_store(&t->cache, &t->region, page, &t->snapshot);
+	xbz_cache_commit(&t->cache, &t->region, page, XBZ_KNOWN_NOTHING,
+			 &t->snapshot);
 }
 
-static struct xbz_page_state xbz_get(struct xbz_cache_test *t,
-				     unsigned long page)
+static int xbz_known(struct xbz_cache_test *t, unsigned long page)
 {
-	struct xbz_page_state state;
+	void *copy;
 
-	xbz_cache_get(&t->cache, &t->region, page, &state);
-	return state;
+	return xbz_cache_lookup(&t->region, page, &copy);
+}
+
+static void *xbz_copy(struct xbz_cache_test *t, unsigned long page)
+{
+	void *copy;
+
+	xbz_cache_lookup(&t->region, page, &copy);
+	return copy;
 }
 
 /* Fails if an entry is not found by its own number, or with other content. */
@@ -69,21 +90,20 @@ static void xbz_cache_finds_what_it_stored(struct kunit *test)
 {
 	struct xbz_cache_test *t = test->priv;
 	static const unsigned long pages[] = { 0, 1, 511, 512, 1535 };
-	struct xbz_page_state state;
 	unsigned int i;
 
-	xbz_cache_init(&t->cache, 100);
+	xbz_cache_init(&t->cache, &t->counters, 100);
 	for (i = 0; i < ARRAY_SIZE(pages); i++)
 		xbz_store(t, pages[i], i + 1);
 	for (i = 0; i < ARRAY_SIZE(pages); i++) {
-		state = xbz_get(t, pages[i]);
-		KUNIT_ASSERT_EQ(test, (int)state.known, (int)XBZ_KNOWN_COPY);
-		KUNIT_EXPECT_NULL(test, memchr_inv(state.copy, i + 1,
+		KUNIT_ASSERT_EQ(test, xbz_known(t, pages[i]),
+				(int)XBZ_KNOWN_COPY);
+		KUNIT_EXPECT_NULL(test, memchr_inv(xbz_copy(t, pages[i]), i + 1,
 						   XBZRLE_PAGE_SIZE));
 	}
-	KUNIT_EXPECT_EQ(test, (int)xbz_get(t, 2).known,
+	KUNIT_EXPECT_EQ(test, xbz_known(t, 2),
 			(int)XBZ_KNOWN_NOTHING);
-	KUNIT_EXPECT_EQ(test, t->cache.nr, ARRAY_SIZE(pages));
+	KUNIT_EXPECT_EQ(test, t->counters.cache_pages, (u64)ARRAY_SIZE(pages));
 }
 
 /* Fails if a page that became zero keeps its copy, or the count is off. */
@@ -91,19 +111,19 @@ static void xbz_cache_zero_needs_no_copy(struct kunit *test)
 {
 	struct xbz_cache_test *t = test->priv;
 
-	xbz_cache_init(&t->cache, 100);
+	xbz_cache_init(&t->cache, &t->counters, 100);
 	xbz_store(t, 7, 1);
-	xbz_cache_put(&t->cache, &t->region, 7, XBZ_KNOWN_ZERO);
-	KUNIT_EXPECT_EQ(test, (int)xbz_get(t, 7).known, (int)XBZ_KNOWN_ZERO);
-	KUNIT_EXPECT_EQ(test, t->cache.nr, 0);
-	KUNIT_EXPECT_EQ(test, t->cache.nr_zero, 1);
+	xbz_commit(t, 7, XBZ_KNOWN_ZERO);
+	KUNIT_EXPECT_EQ(test, xbz_known(t, 7), (int)XBZ_KNOWN_ZERO);
+	KUNIT_EXPECT_EQ(test, t->counters.cache_pages, 0);
+	KUNIT_EXPECT_EQ(test, t->counters.cache_zero, 1);
 
-	xbz_cache_put(&t->cache, &t->region, 7, XBZ_KNOWN_ZERO);
-	KUNIT_EXPECT_EQ(test, t->cache.nr_zero, 1);
-	xbz_cache_put(&t->cache, &t->region, 7, XBZ_KNOWN_NOTHING);
-	KUNIT_EXPECT_EQ(test, (int)xbz_get(t, 7).known,
+	xbz_commit(t, 7, XBZ_KNOWN_ZERO);
+	KUNIT_EXPECT_EQ(test, t->counters.cache_zero, 1);
+	xbz_commit(t, 7, XBZ_KNOWN_NOTHING);
+	KUNIT_EXPECT_EQ(test, xbz_known(t, 7),
 			(int)XBZ_KNOWN_NOTHING);
-	KUNIT_EXPECT_EQ(test, t->cache.nr_zero, 0);
+	KUNIT_EXPECT_EQ(test, t->counters.cache_zero, 0);
 }
 
 /* Fails if the limit is passed, or a page in use goes before an idle one. */
@@ -111,17 +131,17 @@ static void xbz_cache_evicts_idle_first(struct kunit *test)
 {
 	struct xbz_cache_test *t = test->priv;
 
-	xbz_cache_init(&t->cache, 2);
+	xbz_cache_init(&t->cache, &t->counters, 2);
 	xbz_store(t, 0, 1);
 	xbz_store(t, 1, 2);
-	xbz_get(t, 0);
+	xbz_commit(t, 0, XBZ_KNOWN_COPY);
 	xbz_store(t, 2, 3);
-	KUNIT_EXPECT_EQ(test, t->cache.nr, 2);
-	KUNIT_EXPECT_EQ(test, t->cache.evictions, 1);
-	KUNIT_EXPECT_EQ(test, (int)xbz_get(t, 0).known, (int)XBZ_KNOWN_COPY);
-	KUNIT_EXPECT_EQ(test, (int)xbz_get(t, 1).known,
+	KUNIT_EXPECT_EQ(test, t->counters.cache_pages, 2);
+	KUNIT_EXPECT_EQ(test, t->counters.evictions, 1);
+	KUNIT_EXPECT_EQ(test, xbz_known(t, 0), (int)XBZ_KNOWN_COPY);
+	KUNIT_EXPECT_EQ(test, xbz_known(t, 1),
 			(int)XBZ_KNOWN_NOTHING);
-	KUNIT_EXPECT_EQ(test, (int)xbz_get(t, 2).known, (int)XBZ_KNOWN_COPY);
+	KUNIT_EXPECT_EQ(test, xbz_known(t, 2), (int)XBZ_KNOWN_COPY);
 }
 
 /* Fails if a smaller limit leaves too much, or drops what still fits. */
@@ -130,20 +150,20 @@ static void xbz_cache_resize_keeps_what_fits(struct kunit *test)
 	struct xbz_cache_test *t = test->priv;
 	unsigned long i, found = 0;
 
-	xbz_cache_init(&t->cache, 100);
+	xbz_cache_init(&t->cache, &t->counters, 100);
 	for (i = 0; i < 100; i++)
 		xbz_store(t, i, i + 1);
-	xbz_cache_resize(&t->cache, 60);
-	KUNIT_EXPECT_EQ(test, t->cache.nr, 60);
+	xbz_limit(t, 60);
+	KUNIT_EXPECT_EQ(test, t->counters.cache_pages, 60);
 	for (i = 0; i < 100; i++)
-		found += xbz_get(t, i).known == XBZ_KNOWN_COPY;
+		found += xbz_known(t, i) == XBZ_KNOWN_COPY;
 	KUNIT_EXPECT_EQ(test, found, 60);
-	xbz_cache_resize(&t->cache, 200);
-	KUNIT_EXPECT_EQ(test, t->cache.nr, 60);
-	xbz_cache_resize(&t->cache, 0);
-	KUNIT_EXPECT_EQ(test, t->cache.nr, 0);
+	xbz_limit(t, 200);
+	KUNIT_EXPECT_EQ(test, t->counters.cache_pages, 60);
+	xbz_limit(t, 0);
+	KUNIT_EXPECT_EQ(test, t->counters.cache_pages, 0);
 	xbz_store(t, 0, 1);
-	KUNIT_EXPECT_EQ(test, t->cache.nr, 0);
+	KUNIT_EXPECT_EQ(test, t->counters.cache_pages, 0);
 }
 
 /*
@@ -156,18 +176,18 @@ static void xbz_cache_wipes_what_it_frees(struct kunit *test)
 	void *copy[3];
 	unsigned int i;
 
-	xbz_cache_init(&t->cache, 3);
+	xbz_cache_init(&t->cache, &t->counters, 3);
 	for (i = 0; i < 3; i++) {
 		xbz_store(t, i, 0xaa);
-		copy[i] = xbz_get(t, i).copy;
+		copy[i] = xbz_copy(t, i);
 		KUNIT_ASSERT_NOT_NULL(test, copy[i]);
 		/* Ours to look at after it was freed. */
 		get_page(virt_to_page(copy[i]));
 	}
-	xbz_cache_put(&t->cache, &t->region, 1, XBZ_KNOWN_ZERO);
+	xbz_commit(t, 1, XBZ_KNOWN_ZERO);
 	KUNIT_EXPECT_NULL(test, memchr_inv(copy[1], 0, PAGE_SIZE));
-	xbz_cache_resize(&t->cache, 1);
-	xbz_cache_destroy(&t->cache);
+	xbz_limit(t, 1);
+	xbz_limit(t, 0);
 	for (i = 0; i < 3; i++) {
 		KUNIT_EXPECT_NULL(test, memchr_inv(copy[i], 0, PAGE_SIZE));
 		put_page(virt_to_page(copy[i]));
@@ -181,12 +201,12 @@ static void xbz_cache_counts_host_memory(struct kunit *test)
 	u64 before = xbz_mem_used();
 	unsigned int i;
 
-	xbz_cache_init(&t->cache, 10);
+	xbz_cache_init(&t->cache, &t->counters, 10);
 	for (i = 0; i < 20; i++)
 		xbz_store(t, i, 1);
 	/* Ten copies and the leaf that finds them. */
 	KUNIT_EXPECT_EQ(test, xbz_mem_used() - before, 11 * PAGE_SIZE);
-	xbz_cache_destroy(&t->cache);
+	xbz_limit(t, 0);
 	KUNIT_EXPECT_EQ(test, xbz_mem_used() - before, PAGE_SIZE);
 }
 

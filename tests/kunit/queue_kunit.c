@@ -72,7 +72,7 @@ static unsigned long xbz_take_round(struct kunit *test, struct xbz_queue *q)
 		KUNIT_EXPECT_TRUE(test,
 				  __test_and_clear_bit(place.page,
 						       (unsigned long *)place.region->bitmap));
-		q->page++;
+		xbz_scan_advance(&scan);
 		n++;
 	}
 	return n;

@@ -20,20 +20,18 @@ class Mutation:
 MUTATIONS = (
     Mutation(1, "the page is read a second time for the cache", (
         ("kmod/encode.c",
-         "	xbz_cache_put(&q->cache, r, place->page, state.known);\n",
-         "	if (copy_from_user(q->snapshot, u64_to_user_ptr(r->addr + offset),\n"
+         "	xbz_cache_commit(&q->cache, r, place->page, rec.known,\n",
+         "	if (copy_from_user(q->snapshot, u64_to_user_ptr(r->addr + rec.offset),\n"
          "			   XBZRLE_PAGE_SIZE))\n"
          "		return -EFAULT;\n"
-         "	xbz_cache_put(&q->cache, r, place->page, state.known);\n"),
+         "	xbz_cache_commit(&q->cache, r, place->page, rec.known,\n"),
     ), ("test_invariants",)),
     Mutation(1, "a page that became zero keeps a copy that is not", (
         ("lib/core/record.c",
          "	case XBZ_ZERO:\n"
-         "		*kind = XBZ_SENT_ZERO;\n"
-         "		state->known = XBZ_KNOWN_ZERO;\n",
+         "		rec->known = XBZ_KNOWN_ZERO;\n",
          "	case XBZ_ZERO:\n"
-         "		*kind = XBZ_SENT_ZERO;\n"
-         "		memset(state->copy, 1, 1);\n"),
+         "		memset(rec->copy, 1, 1);\n"),
     ), ("unit",)),
     Mutation(2, "the page is read before KVM's log is cleared", (
         ("kmod/encode.c",
@@ -47,8 +45,7 @@ MUTATIONS = (
     ), ("test_invariants_log",)),
     Mutation(3, "a page that cannot be read is forgotten", (
         ("kmod/encode.c",
-         "			set_bit(place.page,\n"
-         "				(unsigned long *)place.region->bitmap);\n", ""),
+         "			set_bit(place.page, bitmap);\n", ""),
     ), ("test_invariants",)),
     Mutation(3, "a full ring loses the page that did not fit", (
         ("kmod/encode.c",
@@ -93,7 +90,7 @@ MUTATIONS = (
     Mutation(6, "pages change their queue from pass to pass", (
         ("kmod/queue.c",
          "	return (chunk + r->id) % s->nr_queues;\n",
-         "	return (chunk + r->id + s->queues[0].stats.batches / 8) %\n"
+         "	return (chunk + r->id + s->queues[0].counters.batches / 8) %\n"
          "	       s->nr_queues;\n"),
     ), ("test_invariants", "kunit")),
     Mutation(6, "two callers encode a queue at once", (
@@ -109,17 +106,20 @@ MUTATIONS = (
         ("lib/core/ring.h",
          "	if (cons - seen > prod - seen)\n", "	if (cons == ~seen)\n"),
     ), ("unit", "test_hostile", "kunit")),
+    Mutation(8, "a slot is believed to have the size that it was given", (
+        ("kmod/harvest.c",
+         "	return last == guard || behind != guard ? -EOVERFLOW : 0;\n",
+         "	return 0;\n"),
+    ), ("test_kvmlog",)),
     Mutation(9, "pages are freed as they are", (
         ("kmod/memory.c", "	clear_highpage(page);\n", ""),
     ), ("kunit", "test_secrets")),
     Mutation(10, "a copy that was evicted is still taken for one", (
         ("kmod/cache.c",
-         "		xbz_counter_dec(&cache->nr);\n"
-         "	}\n"
-         "	*entry = 0;\n",
-         "		xbz_counter_dec(&cache->nr);\n"
+         "		xbz_counter_dec(&cache->counters->cache_pages);\n"
+         "	} else if",
+         "		xbz_counter_dec(&cache->counters->cache_pages);\n"
          "		return copy;\n"
-         "	}\n"
-         "	*entry = 0;\n"),
+         "	} else if"),
     ), ("test_invariants", "kunit")),
 )

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Messages for the netlink family that are nearly right: each begins as a request
- * of one of its operations, and then some of it is changed. Most have a sound
- * header, so that what the module does with attributes is reached, and not only
- * what netlink does before it.
+ * Messages for the netlink family that are nearly valid: each begins as a request
+ * of one of its operations, and then parts of it are changed. Most have a valid
+ * header, so that they reach the module's own checks behind those of netlink.
  *
  *   fuzz COUNT SEED SESSION
  *
- * Prints one line for each command, known or not: how many messages had it, how
- * many were done, and how many were refused for want of a right. Fails if a
- * message is not answered, or twice, or if one has another number than any that
- * was sent. What the numbers have to be is for the caller to say.
+ * Prints a line for each command, known or not: the number of messages with it, of
+ * those that succeeded, and of those that failed with EPERM. Fails if a message is
+ * not answered, or twice, or if an answer has a number that was never sent. The
+ * caller checks the numbers.
  */
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
@@ -31,8 +30,8 @@
 #define MESSAGE_MAX 2048
 #define COMMANDS 16
 /*
- * Parts of dumps are made as large as this, and the answers to a batch have to fit
- * into the socket, or a dump is answered by an error and goes on all the same.
+ * The kernel makes parts of dumps as large as this. The answers to a batch have to
+ * fit into the socket, or a dump reports an error and goes on all the same.
  */
 #define ANSWER_MAX 8192
 
@@ -41,28 +40,19 @@ struct field {
 	unsigned int size;
 };
 
-/* What each operation takes. */
+/* The attributes of each operation's request. */
 static const struct request {
 	unsigned int command;
 	bool dumps;
-	struct field fields[3];
+	struct field fields[2];
 } requests[] = {
-	{ XBZRLE_CMD_SETTINGS_GET, false, { } },
-	{ XBZRLE_CMD_SETTINGS_SET, false, {
-		{ XBZRLE_A_SETTINGS_DEFAULT_CACHE, 8 },
-		{ XBZRLE_A_SETTINGS_DEFAULT_QUEUES, 4 },
-		{ XBZRLE_A_SETTINGS_MEMORY_LIMIT, 8 } } },
 	{ XBZRLE_CMD_SESSION_GET, true, {
-		{ XBZRLE_A_SESSION_ID, 4 },
-		{ XBZRLE_A_SESSION_WANT_ESTIMATE, 0 } } },
+		{ XBZRLE_A_SESSION_ID, 4 } } },
 	{ XBZRLE_CMD_SESSION_SET, false, {
 		{ XBZRLE_A_SESSION_ID, 4 },
 		{ XBZRLE_A_SESSION_CACHE_BYTES, 8 } } },
 	{ XBZRLE_CMD_FLUSH, false, {
 		{ XBZRLE_A_SESSION_ID, 4 } } },
-	{ XBZRLE_CMD_REGION_GET, true, {
-		{ XBZRLE_A_REGION_SESSION, 4 },
-		{ XBZRLE_A_REGION_ID, 4 } } },
 	{ XBZRLE_CMD_QUEUE_GET, true, {
 		{ XBZRLE_A_QUEUE_SESSION, 4 },
 		{ XBZRLE_A_QUEUE_ID, 4 } } },
@@ -110,7 +100,7 @@ static uint64_t any_number(void)
 	return numbers[xbzt_below(&rng, sizeof(numbers) / sizeof(*numbers))];
 }
 
-/* Appends an attribute; what its header says need not be so. */
+/* Appends an attribute; its header may have a wrong size. */
 static size_t put_attribute(unsigned char *to, unsigned int type,
 			    const void *value, size_t size, size_t says)
 {
@@ -152,7 +142,7 @@ static size_t put_field(unsigned char *to, const struct field *field)
 	size_t size = field->size, says;
 	uint64_t number = any_number();
 
-	/* Numbers of sessions, regions and queues that are there. */
+	/* Numbers of sessions and queues that exist. */
 	if (size == 4 && chance(70))
 		number = type == 1 ? session : 0;
 	memcpy(value, &number, sizeof(number));
@@ -234,7 +224,7 @@ static size_t put_message(unsigned char *to, unsigned int seq, bool last,
 				 xbzt_below(&rng, size - NLMSG_HDRLEN + 1);
 		size = NLMSG_ALIGN(head.nlmsg_len);
 	} else if (last && chance(20)) {
-		/* Netlink drops it, and all that would come after it. */
+		/* Netlink drops it, and everything behind it. */
 		head.nlmsg_len = chance(50) ? xbzt_below(&rng, NLMSG_HDRLEN) :
 					      size + 1 + xbzt_below(&rng, 1 << 20);
 		sent->silent = true;
@@ -244,7 +234,7 @@ static size_t put_message(unsigned char *to, unsigned int seq, bool last,
 	return size;
 }
 
-/* The end of what is said about a message. */
+/* The last answer to a message. */
 static void answered(struct sent *sent, int error)
 {
 	sent->answers++;
@@ -254,7 +244,7 @@ static void answered(struct sent *sent, int error)
 		denied[sent->command]++;
 }
 
-/* What one datagram says; returns the ends in it. */
+/* One datagram; returns the number of last answers in it. */
 static unsigned int take_answer(const struct nlmsghdr *head, ssize_t got,
 				unsigned int first, struct sent *sent)
 {
@@ -277,7 +267,7 @@ static unsigned int take_answer(const struct nlmsghdr *head, ssize_t got,
 	return ends;
 }
 
-/* Takes what is there until all messages of the batch are answered. */
+/* Receives until all messages of the batch are answered. */
 static void take_answers(int fd, unsigned int first, struct sent *sent,
 			 unsigned int open)
 {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sessions of /dev/xbzrle for tests that look at them from outside: set up, fed
-with dirty pages, encoded, ended. What is in the ring is not looked at."""
+"""Sessions of /dev/xbzrle for tests that observe them: set up, fed with dirty
+pages, encoded, ended. The content of the ring is ignored."""
 
 import ctypes
 import fcntl
@@ -24,7 +24,7 @@ CACHE_STRUCT = struct.Struct("=IIQQQ")
 
 
 def call(fd, number, layout, *values):
-    """An ioctl whose struct begins with its size; the struct after it."""
+    """An ioctl whose struct begins with its size: the struct afterwards."""
     arg = bytearray(layout.pack(layout.size, *values))
     fcntl.ioctl(fd, number, arg)
     return layout.unpack(arg)
@@ -34,10 +34,15 @@ class Session:
     """A session of this process. As a context manager it ends with the block."""
 
     def __init__(self, name="test", queues=1, cache=1 << 20, flags=0, regions=(("ram", 512),)):
-        self.fd = os.open("/dev/xbzrle", os.O_RDWR | os.O_CLOEXEC)
+        arg = bytearray(SETUP_STRUCT.pack(SETUP_STRUCT.size, flags, 12, queues, RING, cache, -1, 0,
+                                          name.encode(), 0, 0, 0))
+        device = os.open("/dev/xbzrle", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            self.fd = fcntl.ioctl(device, SETUP, arg)
+        finally:
+            os.close(device)
+        done = SETUP_STRUCT.unpack(arg)
         self.maps = []
-        done = call(self.fd, SETUP, SETUP_STRUCT, flags, 12, queues, RING, cache, -1, 0,
-                    name.encode(), 0, 0, 0)
         self.queues, self.cache, self.id = done[3], done[5], done[9]
         self.cons = [self._map(PAGE, done[10] + queue * done[11]) for queue in range(self.queues)]
         self.regions = [self.region(*region) for region in regions]
@@ -49,7 +54,7 @@ class Session:
         self.close()
 
     def close(self):
-        """The file and all mappings: that is the session's end."""
+        """Close the file and all mappings, which ends the session."""
         for made in self.maps:
             made.close()
         self.maps = self.cons = []
@@ -68,16 +73,16 @@ class Session:
                     name.encode())
         return memory, self._map(done[7], done[6])
 
-    def dirty(self, count, region=0, byte=None):
-        """Write to the first pages of a region and mark them dirty."""
+    def dirty(self, count, region=0, byte=None, first=0):
+        """Write to pages of a region and mark them dirty."""
         memory, bitmap = self.regions[region]
-        for page in range(count):
+        for page in range(first, first + count):
             data = os.urandom(PAGE) if byte is None else bytes([byte]) * 8
             memory[page * PAGE:page * PAGE + len(data)] = data
             bitmap[page // 8] |= 1 << page % 8
 
     def sync(self):
-        """The pass that begins."""
+        """Start a pass: its number."""
         return call(self.fd, SYNC, SYNC_STRUCT, 0, 0, 0, 0, 0, 0, 0, 0, 0)[5]
 
     def encode(self, queue=0):
@@ -96,10 +101,10 @@ class Session:
             self.encode(queue)
 
     def break_queue(self, queue=0):
-        """A position that makes no sense, and the ENCODE that finds it."""
+        """Store an invalid position, and let an ENCODE find it."""
         self.cons[queue][:8] = struct.pack("=Q", 1 << 40)
         try:
             call(self.fd, ENCODE, ENCODE_STRUCT, 0, queue, 0, 0, 0, 0, *[0] * 10)
         except BrokenPipeError:
             return
-        raise AssertionError("a position that makes no sense was taken")
+        raise AssertionError("an invalid position was accepted")

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""The netlink family and xbzctl, in a kernel that has xbzrle.ko loaded: the family
-by the kernel's own client for such specs, xbzctl by what it prints.
+"""The netlink family, the module's parameters and xbzctl, in a kernel that has
+xbzrle.ko loaded: the family by the kernel's own client for such specs, xbzctl by
+its output.
 
   tests/netlink/test_xbzctl.py YNL
 
@@ -9,6 +10,7 @@ YNL is the folder that has the kernel's client, see generate. Every test begins
 with no session, and says what would have to break for it to fail.
 """
 
+import errno
 import json
 import os
 import pathlib
@@ -42,8 +44,11 @@ SEED = int(os.environ.get("XBZ_SEED", random.randrange(1 << 32)))
 FUZZ = ROOT / "build/netlink/fuzz"
 FUZZ_MESSAGES = int(os.environ.get("XBZ_FUZZ_MESSAGES") or
                     1_000_000 * int(os.environ.get("XBZ_TEST_SCALE", 1)))
-COMMANDS = 8
-CHANGES = (2, 4, 5)     # settings-set, session-set, flush
+COMMANDS = 5
+SESSION_GET = 1
+CHANGES = (2, 3)        # session-set, flush
+PARAMETERS = pathlib.Path("/sys/module/xbzrle/parameters")
+DEFAULTS = {"default_cache_bytes": 64 << 20, "default_queues": 1, "memory_limit_mib": 0}
 READERS = 200
 NOBODY = 65534
 
@@ -54,9 +59,21 @@ def family():
                      schema=str(YNL / "Documentation/netlink/genetlink-legacy.yaml"))
 
 
-def xbzctl(*arguments, status=0, **options):
-    """stdout of xbzctl; stderr if it is to fail."""
-    done = subprocess.run([XBZCTL, *map(str, arguments)], stdout=subprocess.PIPE,
+def parameter(name, value=None):
+    """A parameter of the module, after it is set if there is a value."""
+    if value is not None:
+        (PARAMETERS / name).write_text(f"{value}\n", encoding="ascii")
+    return int((PARAMETERS / name).read_text(encoding="ascii"))
+
+
+def set_parameters(values):
+    for name, value in values.items():
+        parameter(name, value)
+
+
+def xbzctl(*arguments, status=0, before=(), **options):
+    """stdout of xbzctl; stderr if it is to fail. `before` is a command that runs it."""
+    done = subprocess.run([*before, XBZCTL, *map(str, arguments)], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, check=False, timeout=60, **options)
     if done.returncode != status:
         raise AssertionError(f"xbzctl {arguments}: {done.returncode}, not {status}:\n"
@@ -99,87 +116,67 @@ class Family(unittest.TestCase):
         """Fails if a refusal says nothing, or of something else."""
         with Session() as s:
             for values in (
-                    ("id is missing", ".id", "session-get", {}),
-                    ("id is missing", ".id", "session-set", {"cache-bytes": 1}),
+                    ("number is missing", ".id", "session-get", {}),
+                    ("number is missing", ".id", "session-set", {"cache-bytes": 1}),
                     ("cache-bytes is missing", ".cache-bytes", "session-set", {"id": s.id}),
                     ("no session", ".id", "session-get", {"id": s.id + 1}),
                     ("no session", ".id", "session-set", {"id": s.id + 1, "cache-bytes": 1}),
                     ("no session", ".id", "flush", {"id": s.id + 1}),
                     ("out of range", ".id", "session-get", {"id": 0}),
-                    ("nothing to set", None, "settings-set", {}),
-                    ("not a multiple", ".memory-limit", "settings-set", {"memory-limit": 1}),
-                    ("more than 4 PiB", ".memory-limit", "settings-set",
-                     {"memory-limit": 1 << 60}),
-                    ("out of range", ".default-queues", "settings-set", {"default-queues": 0}),
-                    ("out of range", ".default-queues", "settings-set", {"default-queues": 65}),
-                    ("session is missing", ".session", "region-get", {"id": 0}),
-                    ("id is missing", ".id", "region-get", {"session": s.id}),
-                    ("no region", ".id", "region-get", {"session": s.id, "id": 1}),
+                    ("session's number is missing", ".session", "queue-get", {"id": 0}),
+                    ("no session", ".session", "queue-get", {"session": s.id + 1, "id": 0}),
                     ("no queue", ".id", "queue-get", {"session": s.id, "id": 1}),
-                    ("id is missing", ".id", "queue-get", {"session": s.id}),
-                    ("Unknown attribute", ".version", "settings-get", {"version": "1"}),
+                    ("queue's number is missing", ".id", "queue-get", {"session": s.id}),
+                    ("Unknown attribute", ".started", "stats-get", {"started": 1}),
                     ("Unknown attribute", ".cache-bytes", "flush", {"cache-bytes": 1})):
                 with self.subTest(values[2:]):
                     self.refused(*values)
             # The end of a dump has a text, but names no attribute.
-            self.refused("id: a dump is", None, "session-get", {"id": s.id}, dump=True)
-            self.refused("session is missing", None, "region-get", {}, dump=True)
+            self.refused("leave id out", None, "session-get", {"id": s.id}, dump=True)
+            self.refused("number is missing", None, "queue-get", {}, dump=True)
             self.refused("no session", None, "queue-get", {"session": s.id + 1}, dump=True)
-            for operation in ("region-get", "queue-get"):
-                self.refused("id: a dump is", None, operation, {"session": s.id, "id": 0},
-                             dump=True)
+            self.refused("leave id out", None, "queue-get", {"session": s.id, "id": 0},
+                         dump=True)
 
     def test_session(self):
-        """Fails if what a session is told to be is not what it is."""
+        """Fails if a session is reported other than it is."""
         with Session("one", 2, 1 << 20, regions=(("ram", 1024), ("rom", 16))) as s:
             s.run(100, byte=1)
-            s.run(100, byte=2)
-            s.dirty(5, byte=3)
-            got = self.nl.do("session-get", {"id": s.id, "want-estimate": True})
+            s.dirty(100, byte=2)
+            s.dirty(5, byte=3, first=512)   # a chunk of the second queue
+            s.sync()
+            s.encode(0)
+            got = self.nl.do("session-get", {"id": s.id})
             for name, value in (("name", "one"), ("pid", os.getpid()), ("uid", 0), ("vm", 0),
                                 ("queues", 2), ("regions", 2), ("pages", 1040), ("broken", 0),
-                                ("cache-bytes", 1 << 20), ("cache-used", 100 * 4096)):
+                                ("cache-bytes", 1 << 20)):
                 self.assertEqual(got[name], value, name)
+            self.assertEqual(got["stats"]["cache-pages"], 100)
             self.assertEqual((got["pass"]["number"], got["last-pass"]["number"]), (2, 1))
             self.assertEqual((got["pass"]["pages"], got["last-pass"]["pages"]), (100, 100))
+            # Those of the first pass were set after its SYNC.
+            self.assertEqual((got["pass"]["remaining"], got["last-pass"]["remaining"]), (105, 0))
             self.assertEqual(got["pass"]["bytes"] + got["last-pass"]["bytes"],
                              got["stats"]["bytes"])
-            self.assertEqual(got["estimate"]["dirty"], 5)
-            for number, name in enumerate(("ram", "rom")):
-                one = self.nl.do("region-get", {"session": s.id, "id": number})
-                self.assertEqual((one["session"], one["id"], one["name"]),
-                                 (s.id, number, name))
             parts = [self.nl.do("queue-get", {"session": s.id, "id": number})
                      for number in range(2)]
-            self.assertEqual([one["id"] for one in parts], [0, 1])
+            self.assertEqual([(one["session"], one["id"]) for one in parts],
+                             [(s.id, 0), (s.id, 1)])
             self.assertEqual(sum(one["stats"]["pages-raw"] for one in parts),
                              got["stats"]["pages-raw"])
-            self.assertEqual(got["estimate"]["bytes"], 5 * got["stats"]["bytes"] // 200)
-            self.assertNotIn("estimate", self.nl.do("session-get", {"id": s.id}))
-            regions = self.nl.dump("region-get", {"session": s.id})
-            self.assertEqual([(r["id"], r["name"], r["pages"], r["dirty"]) for r in regions],
-                             [(0, "ram", 1024, 5), (1, "rom", 16, 0)])
+            # The session's own counters are in each.
+            self.assertEqual([one["stats"]["syncs"] for one in parts], [2, 2])
             queues = self.nl.dump("queue-get", {"session": s.id})
             self.assertEqual([q["id"] for q in queues], [0, 1])
             self.assertEqual(sum(q["stats"]["bytes"] for q in queues), got["stats"]["bytes"])
 
-    def test_defaults(self):
-        """Fails if SETUP does not take the host's defaults, or takes a number, too."""
-        self.nl.do("settings-set", {"default-cache": 12 << 20, "default-queues": 3})
-        with Session(queues=0, cache=0,
-                     flags=session.DEFAULT_CACHE | session.DEFAULT_QUEUES) as s:
-            self.assertEqual((s.queues, s.cache), (3, 12 << 20))
-        for queues, cache in ((1, 0), (0, 1)):
-            with self.assertRaises(OSError):
-                Session(queues=queues, cache=cache,
-                        flags=session.DEFAULT_CACHE | session.DEFAULT_QUEUES)
-
     def test_resize_and_flush(self):
-        """Fails if a copy that was dropped is still used, or one is dropped that fits."""
+        """Fails if a dropped page is still used, or one that fits is dropped."""
         with Session(cache=1 << 20) as s:
             s.run(200, byte=1)
-            got = self.nl.do("session-set", {"id": s.id, "cache-bytes": 50 * 4096})
-            self.assertEqual((got["old-cache-bytes"], got["cache-used"]), (1 << 20, 50 * 4096))
+            self.nl.do("session-set", {"id": s.id, "cache-bytes": 50 * 4096})
+            got = self.nl.do("session-get", {"id": s.id})
+            self.assertEqual((got["cache-bytes"], got["stats"]["cache-pages"]), (50 * 4096, 50))
             s.run(200, byte=2)
             stats = self.nl.do("session-get", {"id": s.id})["stats"]
             self.assertEqual(stats["cache-pages"], 50)
@@ -190,22 +187,8 @@ class Family(unittest.TestCase):
             self.assertEqual(stats["cache-hits"], before)
             self.nl.do("session-set", {"id": s.id, "cache-bytes": 1 << 20})
             s.run(200, byte=4)
-            self.assertEqual(self.nl.do("session-get", {"id": s.id})["cache-used"], 200 * 4096)
-
-    def test_a_smaller_limit(self):
-        """Fails if sessions keep more than the limit allows where copies could go."""
-        with Session(cache=8 << 20, regions=(("ram", 1024),)) as a, \
-                Session(cache=8 << 20, regions=(("ram", 512),)) as b:
-            a.run(900, byte=1)
-            b.run(450, byte=1)
-            got = self.nl.do("settings-set", {"memory-limit": 3 << 20})
-            self.assertLessEqual(got["memory-used"], 3 << 20)
-            used = [self.nl.do("session-get", {"id": s.id})["cache-used"] for s in (a, b)]
-            self.assertAlmostEqual(used[0] / used[1], 2, delta=0.1)
-            a.run(1000, byte=2)
-            self.assertLessEqual(self.nl.do("settings-get", {})["memory-used"], 3 << 20)
-            self.assertGreater(self.nl.do("stats-get", {})["refused"], 0)
-            self.nl.do("settings-set", {"memory-limit": 0})
+            stats = self.nl.do("session-get", {"id": s.id})["stats"]
+            self.assertEqual(stats["cache-pages"], 200)
 
     def test_totals_never_go_back(self):
         """Fails if a session that ends takes its counters along, or is counted twice."""
@@ -223,7 +206,7 @@ class Family(unittest.TestCase):
         self.assertEqual(after["stats"]["cache-pages"], 0)
 
     def test_others_see_numbers_alone(self):
-        """Fails if another user sees a name, or may change something."""
+        """Fails if another user sees a name, or may change a session."""
         with Session("secret") as s:
             child = os.fork()
             if not child:
@@ -231,19 +214,19 @@ class Family(unittest.TestCase):
             self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
 
     def as_nobody(self, number):
-        """In a child: 0 if all is as it should be."""
+        """In a child: the number of errors."""
         os.setgroups([])
         os.setgid(NOBODY)
         os.setuid(NOBODY)
         self.nl.sock = family_socket()
         seen = [self.nl.do("session-get", {"id": number}), *self.nl.dump("session-get", {}),
-                *self.nl.dump("region-get", {"session": number})]
+                *self.nl.dump("queue-get", {"session": number})]
         wrong = [one for one in seen if {"name", "pid", "uid"} & set(one)]
         wrong += [one for one in seen[:1] if "stats" not in one]
         for operation, values in (("session-set", {"id": number, "cache-bytes": 0}),
-                                  ("flush", {}), ("settings-set", {"memory-limit": 0})):
+                                  ("flush", {})):
             try:
-                wrong.append(self.nl.do(operation, values))
+                wrong.append((operation, self.nl.do(operation, values)))
             except NlError as error:
                 if error.nl_msg.error != -1:
                     wrong.append(error)
@@ -273,7 +256,7 @@ class Family(unittest.TestCase):
             s.close()
 
     def test_resize_while_it_encodes(self):
-        """Fails if a resize or a flush beside an ENCODE leaves too many copies."""
+        """Fails if a resize or a flush beside an ENCODE leaves too many cached pages."""
         with Session(cache=8 << 20, regions=(("ram", 2048),)) as s:
             stop = threading.Event()
 
@@ -294,8 +277,8 @@ class Family(unittest.TestCase):
             thread.join()
             self.nl.do("session-set", {"id": s.id, "cache-bytes": 40 * 4096})
             s.run(1, byte=99)
-            self.assertLessEqual(self.nl.do("session-get", {"id": s.id})["cache-used"],
-                                 40 * 4096)
+            stats = self.nl.do("session-get", {"id": s.id})["stats"]
+            self.assertLessEqual(stats["cache-pages"], 40)
 
     def test_fuzz(self):
         """Fails if a message that is nearly right gets the kernel to complain, is not
@@ -328,8 +311,87 @@ class Family(unittest.TestCase):
                             self.assertEqual(denied, 0)
                 self.assertEqual(self.nl.do("session-get", {"id": s.id})["id"], s.id)
             s.run(10, byte=1)
-            self.nl.do("settings-set", {"memory-limit": 0, "default-queues": 1,
-                                        "default-cache": 64 << 20})
+
+
+class Parameters(unittest.TestCase):
+    """The host's settings in sysfs."""
+
+    def setUp(self):
+        self.nl = NL
+        self.addCleanup(set_parameters, DEFAULTS)
+
+    def test_refusals(self):
+        """Fails if a parameter takes a value that is out of its range, or changes by
+        one that it refuses."""
+        set_parameters({"default_cache_bytes": 1 << 20, "default_queues": 64,
+                        "memory_limit_mib": 1 << 20})
+        for name, values in (("default_queues", (0, 65, -1, 1 << 32, "x")),
+                             ("default_cache_bytes", (-1, 1 << 64, "x")),
+                             ("memory_limit_mib", (-1, 1 << 32, "x"))):
+            before = parameter(name)
+            for value in values:
+                with self.subTest(name=name, value=value):
+                    with self.assertRaises(OSError) as caught:
+                        parameter(name, value)
+                    self.assertIn(caught.exception.errno, (errno.EINVAL, errno.ERANGE))
+                    self.assertEqual(parameter(name), before)
+
+    def test_others_may_not_write(self):
+        """Fails if another user may change a parameter, or may not read it; or if root
+        may change the codec."""
+        child = os.fork()
+        if not child:
+            os._exit(self.as_nobody())
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        with self.assertRaises(OSError):
+            (PARAMETERS / "codec").write_text("portable\n", encoding="ascii")
+
+    @staticmethod
+    def as_nobody():
+        """In a child: the number of errors."""
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        wrong = []
+        for name, value in DEFAULTS.items():
+            if parameter(name) != value:
+                wrong.append(name)
+            try:
+                parameter(name, value)
+            except PermissionError:
+                continue
+            wrong.append(f"{name} is written")
+        print(*wrong, sep="\n", end="", flush=True)
+        return len(wrong)
+
+    def test_defaults(self):
+        """Fails if SETUP does not take the host's defaults, or takes a number, too."""
+        set_parameters({"default_cache_bytes": 12 << 20, "default_queues": 3})
+        with Session(queues=0, cache=0,
+                     flags=session.DEFAULT_CACHE | session.DEFAULT_QUEUES) as s:
+            self.assertEqual((s.queues, s.cache), (3, 12 << 20))
+        for queues, cache in ((1, 0), (0, 1)):
+            with self.assertRaises(OSError):
+                Session(queues=queues, cache=cache,
+                        flags=session.DEFAULT_CACHE | session.DEFAULT_QUEUES)
+
+    def test_a_smaller_limit(self):
+        """Fails if sessions keep cached pages above the limit that could be dropped."""
+        with Session(cache=8 << 20, regions=(("ram", 1024),)) as a, \
+                Session(cache=8 << 20, regions=(("ram", 512),)) as b:
+            a.run(900, byte=1)
+            b.run(450, byte=1)
+            parameter("memory_limit_mib", 3)
+            totals = self.nl.do("stats-get", {})
+            self.assertEqual(totals["memory-max"], 3 << 20)
+            self.assertLessEqual(totals["memory-used"], 3 << 20)
+            used = [self.nl.do("session-get", {"id": s.id})["stats"]["cache-pages"]
+                    for s in (a, b)]
+            self.assertAlmostEqual(used[0] / used[1], 2, delta=0.1)
+            a.run(1000, byte=2)
+            totals = self.nl.do("stats-get", {})
+            self.assertLessEqual(totals["memory-used"], 3 << 20)
+            self.assertGreater(totals["refused"], 0)
 
 
 def family_socket():
@@ -352,7 +414,8 @@ class Reader:
     def ask(self):
         """Its first part is made now."""
         self.seen = []
-        self.sock.send(struct.pack("=IHHIIBBH", 20, NL.nlproto.family_id, 0x301, 1, 0, 3, 1, 0))
+        self.sock.send(struct.pack("=IHHIIBBH", 20, NL.nlproto.family_id, 0x301, 1, 0,
+                                   SESSION_GET, 1, 0))
 
     def read(self):
         """Take a part: whether it is the last one. An OSError if it failed."""
@@ -423,10 +486,10 @@ class Terminal:
 
 
 class Xbzctl(unittest.TestCase):
-    """What a person types."""
+    """The commands that a person types."""
 
     def setUp(self):
-        self.nl = NL
+        self.addCleanup(set_parameters, DEFAULTS)
 
     def test_every_subcommand(self):
         """Fails if a subcommand fails, or says other things than it did."""
@@ -459,17 +522,76 @@ class Xbzctl(unittest.TestCase):
             self.assertEqual([(one["id"], one["name"]) for one in listed],
                              [(s.id, 'odd "name"\\\x1b[31m')])
             shown = as_json("show", "show", s.id)
-            self.assertEqual(len(shown["queues"]), 2)
+            self.assertEqual([one["id"] for one in shown["queues"]], [0, 1])
+            self.assertEqual((shown["session"]["regions"], shown["session"]["cache_used"]),
+                             (1, 50 * 4096))
             stats = as_json("stats", "stats", s.id)
             self.assertEqual(stats["qemu"]["xbzrle"], stats["stats"]["pages_delta"])
             self.assertEqual(stats["qemu"]["cache_lookup"], 100)
             as_json("stats", "stats")
             change = as_json("change", "cache", "size", "256k", s.id)
             self.assertEqual((change["old"], change["new"]), (1 << 20, 256 << 10))
+            self.assertEqual(as_json("list", "list")["sessions"][0]["cache_bytes"], 256 << 10)
             as_json("flush", "flush")
             as_json("top", "top", "-n", 1)
             as_json("doctor", "doctor")
             self.assertNotIn("\x1b", xbzctl("list"))
+
+    def test_status(self):
+        """Fails if status reports other values than sysfs, the family and the device; or
+        if a user that cannot open the device sees less than he may."""
+        set_parameters({"default_cache_bytes": 12 << 20, "default_queues": 3,
+                        "memory_limit_mib": 100})
+        texts = {name: (PARAMETERS / name).read_text(encoding="ascii").strip()
+                 for name in ("codec", "../version")}
+        with Session(), Session():
+            status = as_json("status", "status")
+            totals = NL.do("stats-get", {})
+        for name, value in (("default_cache", 12 << 20), ("default_queues", 3),
+                            ("memory_limit", 100 << 20), ("memory_max", 100 << 20),
+                            ("memory_used", totals["memory-used"]), ("sessions", 2),
+                            ("page_size", 4096),
+                            ("memory_host", os.sysconf("SC_PHYS_PAGES") * 4096),
+                            ("codec", texts["codec"]), ("version", texts["../version"])):
+            self.assertEqual(status[name], value, name)
+        device = as_json("status", "--device", "/dev/xbzrle", "status")
+        self.assertEqual({name: status[name] for name in device},
+                         {**device, "memory_used": status["memory_used"]})
+        # Nobody cannot read the checkout.
+        shutil.copy(XBZCTL, "/tmp/xbzctl")
+        self.addCleanup(os.chmod, "/dev/xbzrle", os.stat("/dev/xbzrle").st_mode & 0o777)
+        os.chmod("/dev/xbzrle", 0o600)
+        said = subprocess.run(["/tmp/xbzctl", "--json", "status"], text=True, check=True,
+                              stdout=subprocess.PIPE, user=NOBODY, group=NOBODY,
+                              extra_groups=[]).stdout
+        said = json.loads(said)
+        jsonschema.validate(said, {**SCHEMA, "$ref": "#/definitions/status"})
+        self.assertEqual(set(status) - set(said), {"abi", "page_size"})
+
+    def test_estimate(self):
+        """Fails if a dirty page is not in the estimate, or one that was encoded is, or if
+        it takes other bytes than the pages of this pass and the last one did."""
+        def shown():
+            return as_json("show", "show", s.id)["session"]
+
+        with Session(queues=2, regions=(("ram", 1024),)) as s:
+            self.assertEqual(shown()["estimate"], {"dirty": 0, "bytes": 0})
+            s.dirty(3, byte=1)
+            s.sync()
+            self.assertEqual(shown()["estimate"], {"dirty": 3, "bytes": 3 * 4104})
+            s.encode(0)
+            self.assertEqual(shown()["estimate"]["dirty"], 0)
+            s.dirty(100, byte=2)
+            s.dirty(5, byte=3, first=512)   # a chunk of the second queue
+            s.sync()
+            s.encode(0)
+            got = shown()
+            self.assertEqual((got["pass"]["remaining"], got["pass"]["pages"]), (105, 100))
+            self.assertEqual(got["estimate"],
+                             {"dirty": 5, "bytes": 5 * got["stats"]["bytes"] // 103})
+            # More are encoded than were dirty when the pass began.
+            s.run(200, byte=4)
+            self.assertEqual(shown()["estimate"]["dirty"], 0)
 
     def test_bench(self):
         """Fails if bench times nothing, leaves pages out, or sends other than it says."""
@@ -501,12 +623,11 @@ class Xbzctl(unittest.TestCase):
         for text, value in (("50%", host // 2 >> 20), ("1k", 1), ("4095k", 3), ("0", 0)):
             self.assertEqual(as_json("change", "cache", "limit", text)["new"], value << 20, text)
         for text in ("", "-1", "x", "1x", "0x10", "1kk", "101%", "nan", "1e9", "1 k", ".5g"):
-            self.assertIn("is no size", xbzctl("cache", "size", text, status=2))
-        xbzctl("cache", "size", "64m")
+            self.assertIn("is not a size", xbzctl("cache", "size", text, status=2))
 
     def test_apply(self):
-        """Fails if a file's settings are not those that the module has then, if one of
-        them is set though another is wrong, or if its line is not named."""
+        """Fails if the module does not have a file's settings afterwards, if one of them is
+        set though another is invalid, or if its line is not named."""
         host = as_json("status", "status")["memory_host"]
         conf = pathlib.Path("/tmp/xbzrle.conf")
 
@@ -530,14 +651,14 @@ class Xbzctl(unittest.TestCase):
                                   if re.match("#[a-z-]+ =", line)), encoding="utf-8")
         self.assertEqual(len(as_json("apply", "apply", conf)["changes"]), 3)
 
-        for line, said in (("nonsense", "'nonsense' is no SETTING = VALUE"),
+        for line, said in (("nonsense", "'nonsense' is not SETTING = VALUE"),
                            ("cache = 1m", "there is no setting 'cache', but default-cache, "),
                            ("default-queues = 2", "default-queues was set in line 2 already"),
                            ("default-cache = 1x", "default-cache takes a number of bytes, "),
                            ("default-cache =", "default-cache takes a number of bytes, "),
                            ("memory-limit = 101%", "memory-limit takes a number of bytes, "),
                            ("memory-limit = 4096t", "memory-limit takes less than 4096t"),
-                           ("\0", "this is no text")):
+                           ("\0", "this is not text")):
             conf.write_text(f"#\ndefault-queues = 7\n{line}\n", encoding="utf-8")
             before = settings()
             self.assertIn(f"{conf}:3: {said}", xbzctl("apply", conf, status=1))
@@ -550,11 +671,9 @@ class Xbzctl(unittest.TestCase):
         self.assertEqual(len(xbzctl("apply", conf, status=1).splitlines()), 2)
         self.assertIn("/etc/xbzrle.conf: No such file", xbzctl("apply", status=1))
         self.assertIn("/tmp: Is a directory", xbzctl("apply", "/tmp", status=1))
-        self.nl.do("settings-set", {"default-cache": 64 << 20, "default-queues": 1,
-                                    "memory-limit": 0})
 
     def test_errors(self):
-        """Fails if what is wrong is not said, or with another exit status."""
+        """Fails if an error is not printed, or has another exit status."""
         for arguments in ([], ["nonsense"], ["list", "x"], ["status", "x"], ["show"], ["show", "x"],
                           ["show", "0"], ["show", "1", "2"], ["cache"], ["cache", "size"],
                           ["cache", "limit", "1g", "1"], ["cache", "grow", "1g"], ["flush", "x"],
@@ -567,18 +686,44 @@ class Xbzctl(unittest.TestCase):
         for arguments in (["show", "99999"], ["flush", "99999"], ["stats", "99999"],
                           ["cache", "size", "1m", "99999"]):
             self.assertIn("no session has this number", xbzctl(*arguments, status=1))
-        # Nobody may not read the checkout.
+        # Nobody cannot read the checkout.
         shutil.copy(XBZCTL, "/tmp/xbzctl")
-        done = subprocess.run(["/tmp/xbzctl", "cache", "limit", "1g"], text=True, check=False,
-                              stderr=subprocess.PIPE, user=NOBODY, group=NOBODY, extra_groups=[])
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("CAP_NET_ADMIN", done.stderr)
+        for arguments, said in ((["cache", "limit", "1g"], "Permission denied\n  run as root"),
+                                (["cache", "size", "1g"], "Permission denied\n  run as root"),
+                                (["flush"], "CAP_NET_ADMIN")):
+            done = subprocess.run(["/tmp/xbzctl", *arguments], text=True, check=False,
+                                  stderr=subprocess.PIPE, user=NOBODY, group=NOBODY,
+                                  extra_groups=[])
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(said, done.stderr)
         for name in ("status", "bench"):
             self.assertIn("not the device", xbzctl("--device", "/dev/null", name, status=1))
         self.assertRegex(xbzctl("--version"), r"^xbzctl \d")
         for name in ("status", "list", "show", "cache", "apply", "flush", "stats", "monitor", "top",
                      "bench", "doctor"):
             self.assertIn(f"  {name} ", xbzctl("--help"))
+
+    def test_errors_of_sysfs(self):
+        """Fails if an error of a file in sysfs does not name the mend, or is none."""
+        def with_mount(mount, *arguments, status=1):
+            script = f'mount {mount} && exec "$0" "$@" >&2'
+            return xbzctl(*arguments, status=status, before=["unshare", "-m", "sh", "-c", script])
+
+        cache, queues = PARAMETERS / "default_cache_bytes", PARAMETERS / "default_queues"
+        for mount, said in (
+                ("-o remount,bind,ro /sys", "Read-only file system\n  run it on the host"),
+                (f"--bind {queues} {cache}",
+                 "Invalid argument\n  the module does not accept this value")):
+            self.assertIn(said, with_mount(mount, "cache", "size", "1m"))
+        self.assertEqual({name: parameter(name) for name in DEFAULTS}, DEFAULTS)
+
+        unloaded = "-t tmpfs none /sys/module"
+        for arguments in (["status"], ["cache", "size", "1m"], ["cache", "limit", "1g"]):
+            self.assertIn("load the module: modprobe xbzrle", with_mount(unloaded, *arguments))
+        self.assertRegex(with_mount(unloaded, "doctor"),
+                         "bad +module +not loaded\n +to mend it: modprobe xbzrle")
+        # The example sets nothing.
+        with_mount(unloaded, "apply", ROOT / "config/xbzrle.conf", status=0)
 
     def test_openmetrics(self):
         """Fails if Prometheus' own parser takes it for no OpenMetrics, or if a metric is
@@ -609,20 +754,24 @@ class Xbzctl(unittest.TestCase):
 
     def test_monitor(self):
         """Fails if an event does not come, comes twice, or is no JSON."""
-        monitor = subprocess.Popen([XBZCTL, "--json", "monitor", "-n", "5"], text=True,
+        monitor = subprocess.Popen([XBZCTL, "--json", "monitor", "-n", "6"], text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.assertIn("listening", monitor.stderr.readline())
         with Session() as s:
             s.sync()
             s.run(3, byte=1)
+            s.sync()
             s.break_queue()
         said, _ = monitor.communicate(timeout=30)
         events = [json.loads(line) for line in said.splitlines()]
         for event in events:
             jsonschema.validate(event, {**SCHEMA, "$ref": "#/definitions/event"})
         self.assertEqual([(event["event"], event["session"]) for event in events],
-                         [(kind, s.id) for kind in ("start", "pass", "pass", "warning", "end")])
-        self.assertEqual(events[4]["stats"]["syncs"], 2)
+                         [(kind, s.id) for kind in
+                          ("start", "pass", "pass", "pass", "warning", "end")])
+        self.assertEqual([(event["pass"], event["last_pages"], event["cache_used"])
+                          for event in events[1:4]], [(1, 0, 0), (2, 0, 0), (3, 3, 3 * 4096)])
+        self.assertEqual(events[5]["stats"]["syncs"], 3)
 
     def test_top_in_a_terminal(self):
         """Fails if a screen has other text than golden_top.txt, is wider or higher than its
@@ -633,6 +782,7 @@ class Xbzctl(unittest.TestCase):
             s.run(2, byte=1)
         many[0].break_queue()
         many[1].dirty(4, byte=2)
+        many[1].sync()
         said = []
         with Terminal(80, 24) as screen:
             screen.type(f"{XBZCTL} top -d 0.5")
@@ -666,6 +816,7 @@ class Xbzctl(unittest.TestCase):
         with Session() as s:
             s.run(10, byte=1)
             s.dirty(4, byte=2)
+            s.sync()
             self.assertEqual(as_json("top", "top", "-n", 1)["sessions"][0]["converges"],
                              "nothing is sent")
             s.break_queue()

@@ -246,7 +246,7 @@ static size_t head_size(const struct dst *d, bool cont)
 static void test_record_keeps_state(void **state)
 {
 	static unsigned char snapshot[PAGE], zero[PAGE], copy[PAGE];
-	struct xbz_page_state st = { .known = XBZ_KNOWN_NOTHING };
+	enum xbz_known known = XBZ_KNOWN_NOTHING;
 	struct dst d = { .offset = 0x7ffffff000ULL };
 	unsigned int kinds[5] = {}, round, i;
 
@@ -254,7 +254,7 @@ static void test_record_keeps_state(void **state)
 	for (round = 0; round < 30000; round++) {
 		bool cont = rnd() & 1;
 		size_t max, used, got = 0;
-		enum xbz_kind kind;
+		struct xbz_record rec;
 		struct xbz_block block;
 		unsigned char *out;
 
@@ -266,29 +266,36 @@ static void test_record_keeps_state(void **state)
 		out = guarded(max);
 
 		make_page(snapshot, d.page);
-		/* Forgetting is allowed at any time. */
+		/* Eviction is allowed at any time. */
 		if (rnd() % 4 == 0)
-			st.known = XBZ_KNOWN_NOTHING;
-		st.copy = st.known == XBZ_KNOWN_COPY ? copy : NULL;
-		used = xbz_record_page(out, &block, d.offset, cont, snapshot,
-				       &st, &kind);
+			known = XBZ_KNOWN_NOTHING;
+		rec = (struct xbz_record){
+			.block = &block,
+			.offset = d.offset,
+			.cont = cont,
+			.snapshot = snapshot,
+			.copy = known == XBZ_KNOWN_COPY ? copy : NULL,
+			.known = known,
+		};
+		used = xbz_record_page(out, &rec);
+		known = rec.known;
 		assert_true(used <= max);
 		while (got < used)
 			got += apply_one(&d, out + got);
 		assert_int_equal(got, used);
 		assert_memory_equal(d.page, snapshot, PAGE);
 
-		if (st.known == XBZ_KNOWN_ZERO)
+		if (known == XBZ_KNOWN_ZERO)
 			assert_memory_equal(d.page, zero, PAGE);
-		if (st.known == XBZ_KNOWN_COPY)
+		if (known == XBZ_KNOWN_COPY)
 			assert_memory_equal(d.page, copy, PAGE);
-		assert_int_equal(kind == XBZ_SENT_SAME, used == 0);
-		if (kind == XBZ_SENT_DELTA || kind == XBZ_SENT_ZERO_BASED)
+		assert_int_equal(rec.kind == XBZ_SENT_SAME, used == 0);
+		if (rec.kind == XBZ_SENT_DELTA || rec.kind == XBZ_SENT_ZERO_BASED)
 			assert_true(used < max);
-		kinds[kind]++;
-		if (st.known == XBZ_KNOWN_NOTHING && rnd() & 1) {
+		kinds[rec.kind]++;
+		if (known == XBZ_KNOWN_NOTHING && rnd() & 1) {
 			memcpy(copy, snapshot, PAGE);
-			st.known = XBZ_KNOWN_COPY;
+			known = XBZ_KNOWN_COPY;
 		}
 		munmap((void *)((uintptr_t)out & ~(uintptr_t)(PAGE - 1)),
 		       ((max + PAGE - 1) / PAGE + 1) * PAGE);
@@ -311,21 +318,26 @@ static void test_record_bytes(void **state)
 		0, 0, 0, 1, 0x23, 0x45, 0x60, 0x22, 0,
 	};
 	const struct xbz_block block = { .len = 2, .name = "pc" };
-	struct xbz_page_state st = { XBZ_KNOWN_COPY, copy };
-	enum xbz_kind kind;
+	struct xbz_record rec = {
+		.block = &block,
+		.offset = 0x123456000ULL,
+		.snapshot = page,
+		.copy = copy,
+		.known = XBZ_KNOWN_COPY,
+	};
 
 	(void)state;
 	memset(copy, 1, PAGE);
 	memset(page, 1, PAGE);
 	page[100] = 7;
 	page[101] = 8;
-	assert_int_equal(xbz_record_page(out, &block, 0x123456000ULL, false,
-					 page, &st, &kind), sizeof(full));
+	assert_int_equal(xbz_record_page(out, &rec), sizeof(full));
 	assert_memory_equal(out, full, sizeof(full));
-	assert_int_equal(xbz_record_page(out, &block, 0x123456000ULL, true,
-					 zero, &st, &kind), sizeof(cont));
+	rec.cont = true;
+	rec.snapshot = zero;
+	assert_int_equal(xbz_record_page(out, &rec), sizeof(cont));
 	assert_memory_equal(out, cont, sizeof(cont));
-	assert_int_equal(st.known, XBZ_KNOWN_ZERO);
+	assert_int_equal(rec.known, XBZ_KNOWN_ZERO);
 }
 
 int main(void)

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xbzctl apply: the host's settings from a file, when the module is loaded. All
- * lines are read, and all that is wrong in them is said, before one is followed.
+ * xbzctl apply: the host's settings from a file. The whole file is checked, and
+ * every error in it printed, before the first setting changes.
  */
-#include "netlink.h"
+#include "param.h"
 #include "print.h"
-#include "settings.h"
 #include "xbzctl.h"
 
 #include <ctype.h>
@@ -20,14 +19,16 @@
 /**
  * struct config - a file's settings
  * @path: the file
- * @text: what each setting is to be, NULL where the file does not say
- * @line: and where it says so
- * @wrong: something is wrong with the file, and has been said
+ * @line: each setting's line, 0 if the file does not have it
+ * @value: its value
+ * @old: the module's value before
+ * @wrong: the file is invalid; an error has been printed
  */
 struct config {
 	const char *path;
-	char *text[NR_SETTINGS];
-	unsigned int line[NR_SETTINGS];
+	unsigned int line[NR_PARAMS];
+	uint64_t value[NR_PARAMS];
+	uint64_t old[NR_PARAMS];
 	bool wrong;
 };
 
@@ -35,8 +36,8 @@ static int usage(void)
 {
 	fprintf(stderr,
 		"Usage: xbzctl apply [FILE]\n\n"
-		"FILE is %s if it is not given. A line of it is SETTING = VALUE, or\n"
-		"empty; # begins a comment. Settings are default-cache, default-queues and\n"
+		"The default FILE is %s. A line is SETTING = VALUE, or empty;\n"
+		"# begins a comment. Settings are default-cache, default-queues and\n"
 		"memory-limit.\n", DEFAULT_FILE);
 	return XBZCTL_USAGE;
 }
@@ -54,7 +55,7 @@ complain(struct config *c, unsigned int line, const char *format, ...)
 	fputc('\n', stderr);
 }
 
-/* What is left of a text without the space around it. */
+/* The text without the space around it. */
 static char *stripped(char *text)
 {
 	size_t len;
@@ -71,33 +72,27 @@ static char *stripped(char *text)
 static void take_setting(struct config *c, unsigned int line, const char *key,
 			 const char *value)
 {
-	uint64_t ignored;
-	const char *right;
+	const char *valid;
 	int i;
 
-	for (i = 0; i < NR_SETTINGS; i++)
-		if (!strcmp(key, setting_names[i]))
+	for (i = 0; i < NR_PARAMS; i++)
+		if (!strcmp(key, param_names[i]))
 			break;
-	if (i == NR_SETTINGS) {
+	if (i == NR_PARAMS) {
 		complain(c, line, "there is no setting '%s', but %s, %s and %s",
-			 key, setting_names[0], setting_names[1],
-			 setting_names[2]);
+			 key, param_names[0], param_names[1], param_names[2]);
 		return;
 	}
-	if (c->text[i]) {
+	if (c->line[i]) {
 		complain(c, line, "%s was set in line %u already; remove one",
 			 key, c->line[i]);
 		return;
 	}
-	right = setting_read(i, value, 0, &ignored);
-	if (right) {
-		complain(c, line, "%s takes %s, not '%s'", key, right, value);
-		return;
-	}
-	c->line[i] = line;
-	c->text[i] = strdup(value);
-	if (!c->text[i])
-		complain(c, line, "%s", strerror(ENOMEM));
+	valid = param_parse(i, value, &c->value[i]);
+	if (valid)
+		complain(c, line, "%s takes %s, not '%s'", key, valid, value);
+	else
+		c->line[i] = line;
 }
 
 static void take_line(struct config *c, unsigned int line, char *text)
@@ -110,7 +105,7 @@ static void take_line(struct config *c, unsigned int line, char *text)
 		return;
 	equals = strchr(text, '=');
 	if (!equals) {
-		complain(c, line, "'%s' is no SETTING = VALUE; # begins a comment",
+		complain(c, line, "'%s' is not SETTING = VALUE; # begins a comment",
 			 text);
 		return;
 	}
@@ -134,7 +129,7 @@ static void read_config(struct config *c)
 	while ((len = getline(&text, &size, file)) >= 0) {
 		line++;
 		if (strlen(text) != (size_t)len) {
-			complain(c, line, "this is no text");
+			complain(c, line, "this is not text");
 			break;
 		}
 		take_line(c, line, text);
@@ -147,51 +142,22 @@ static void read_config(struct config *c)
 	fclose(file);
 }
 
-/* Whether there is anything to be set. */
-static bool want(const struct config *c, uint64_t host, struct wanted *wanted)
+static void print(const struct xbzctl *ctl, const struct config *c)
 {
-	bool any = false;
 	int i;
 
-	for (i = 0; i < NR_SETTINGS; i++) {
-		if (!c->text[i])
-			continue;
-		/* It has been read before, but for what 100% are. */
-		setting_read(i, c->text[i], host, &wanted->value[i]);
-		wanted->set[i] = true;
-		any = true;
+	if (ctl->json) {
+		json_open(NULL, '{');
+		json_open("changes", '[');
 	}
-	return any;
-}
-
-static int change(const struct config *c, struct wanted *wanted,
-		  struct xbzctl_settings *s)
-{
-	struct xbzctl_nl *nl = xbzctl_nl_open();
-	int ret;
-
-	if (!nl)
-		return -ENOENT;
-	ret = xbzctl_get_settings(nl, s);
-	if (!ret && want(c, s->memory_host, wanted))
-		ret = settings_change(nl, wanted, s);
-	xbzctl_nl_close(nl);
-	return ret;
-}
-
-static void print(const struct xbzctl *ctl, const struct wanted *wanted,
-		  const struct xbzctl_settings *s)
-{
-	if (!ctl->json) {
-		settings_print(ctl, wanted, s);
-		return;
+	for (i = 0; i < NR_PARAMS; i++)
+		if (c->line[i])
+			param_print(ctl, i, c->old[i], c->value[i]);
+	if (ctl->json) {
+		json_close('[');
+		json_close('{');
+		json_end();
 	}
-	json_open(NULL, '{');
-	json_open("changes", '[');
-	settings_print(ctl, wanted, s);
-	json_close('[');
-	json_close('{');
-	json_end();
 }
 
 /**
@@ -205,19 +171,16 @@ static void print(const struct xbzctl *ctl, const struct wanted *wanted,
 int xbzctl_apply(const struct xbzctl *ctl, int argc, char **argv)
 {
 	struct config c = { .path = argc > 1 ? argv[1] : DEFAULT_FILE };
-	struct wanted wanted = { 0 };
-	struct xbzctl_settings s = { 0 };
-	bool ok;
 	int i;
 
 	if (argc > 2)
 		return usage();
 	read_config(&c);
-	ok = !c.wrong && !change(&c, &wanted, &s);
-	for (i = 0; i < NR_SETTINGS; i++)
-		free(c.text[i]);
-	if (!ok)
+	if (c.wrong)
 		return XBZCTL_FAILED;
-	print(ctl, &wanted, &s);
+	for (i = 0; i < NR_PARAMS; i++)
+		if (c.line[i] && param_change(i, c.value[i], &c.old[i]))
+			return XBZCTL_FAILED;
+	print(ctl, &c);
 	return XBZCTL_OK;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 bool session_read(const char *text, uint32_t *id)
 {
@@ -21,7 +22,7 @@ bool session_read(const char *text, uint32_t *id)
 	if (errno || *end || !isdigit((unsigned char)*text) || !value ||
 	    value > UINT32_MAX) {
 		fprintf(stderr,
-			"xbzctl: '%s' is no session's number; see xbzctl list\n",
+			"xbzctl: '%s' is not a session's number; see xbzctl list\n",
 			text);
 		return false;
 	}
@@ -44,10 +45,10 @@ bool number_read(const char *option, const char *text, double min, double max,
 	return true;
 }
 
-/* Numbers with more digits than this many have are none of ours. */
+/* Longer numbers are refused, so that the arithmetic cannot overflow. */
 #define DECIMAL_MAX 100000000000000000ULL
 
-/* Digits, perhaps with a point in between: @value / @scale; moves @text on. */
+/* Parse digits with an optional point as @value / @scale; advances @text. */
 static bool decimal_read(const char **text, uint64_t *value, uint64_t *scale)
 {
 	const char *p = *text;
@@ -78,7 +79,7 @@ bool size_read(const char *text, uint64_t whole, uint64_t *bytes)
 {
 	static const char units[] = "kmgt";
 	uint64_t value, scale;
-	/* In whole numbers: doubles give half of some memories a byte less. */
+	/* Integers: doubles round half of some memory sizes down by a byte. */
 	unsigned __int128 size, part;
 	const char *unit;
 
@@ -103,4 +104,9 @@ bool size_read(const char *text, uint64_t whole, uint64_t *bytes)
 		return false;
 	*bytes = size;
 	return true;
+}
+
+uint64_t host_memory(void)
+{
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
 }

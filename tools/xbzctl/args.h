@@ -8,17 +8,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A session's number, or false; what is wrong has been said then. */
+/* Parse a session's number: false if it is invalid; an error has been printed. */
 bool session_read(const char *text, uint32_t *id);
 
-/* A number of an option from @min to @max, the same. */
+/* Parse an option's number from @min to @max: the same. */
 bool number_read(const char *option, const char *text, double min, double max,
 		 double *value);
 
 /*
- * A size as people write it, rounded down to bytes; @whole is what 100% are.
- * False if it is none, and nothing has been said then.
+ * Parse a size as a person writes it, rounded down to bytes; @whole is 100%.
+ * False if it is invalid; nothing has been printed.
  */
 bool size_read(const char *text, uint64_t whole, uint64_t *bytes);
+
+/* The host's memory in bytes: 100% of it in a size. */
+uint64_t host_memory(void);
 
 #endif /* XBZCTL_ARGS_H */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xbzctl bench: how quick the module is on this host, on memory of this process
- * instead of a guest's. Bits are set in the region's bitmap by hand, so there is
- * no KVM in it and no socket; what is timed is ENCODE, by as many threads as there
- * are queues, and giving the ring back.
+ * xbzctl bench: the module's speed on this host, on memory of this process instead
+ * of a guest's. It sets the bits of the region's bitmap itself, without KVM and
+ * without a socket. It times ENCODE, with a thread for each queue, and the release
+ * of the ring.
  */
 #include "args.h"
 #include "device.h"
@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <xbzrle/xbzrle.h>
 
@@ -26,17 +25,17 @@
 #define RING_BYTES (4UL << 20)
 #define DEFAULT_MEMORY (64UL << 20)
 #define DEFAULT_SECONDS 0.5
-/* So that there is a median, whatever the time. */
+/* Enough rounds for a median, however long one takes. */
 #define ROUNDS_MIN 5
 #define ROUNDS_MAX 1001
 
 /**
- * struct bench - a session over memory of ours
- * @memory: the "guest's"
- * @copy: as much again, for memcpy()
- * @bytes: how much each has
- * @queues: of the session
- * @seconds: for each workload, about
+ * struct bench - a session over memory of this process
+ * @memory: the "guest's" memory
+ * @copy: the destination of memcpy()
+ * @bytes: size of each of them
+ * @queues: number of queues
+ * @seconds: time for each workload
  * @session: the session
  * @workers: its threads
  * @region: the region's number
@@ -57,10 +56,10 @@ struct bench {
 };
 
 /**
- * struct result - what came of a workload
- * @gbps: 10^9 bytes of guest memory a second, in order
- * @rounds: how many of them
- * @bytes: sent in the last round
+ * struct result - the result of a workload
+ * @gbps: 10^9 bytes of guest memory per second, sorted
+ * @rounds: number of rounds
+ * @bytes: bytes of the stream in the last round
  */
 struct result {
 	double gbps[ROUNDS_MAX];
@@ -152,7 +151,7 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-/* All dirty pages, through all queues; the bytes that would be sent. */
+/* Encode all dirty pages; @bytes is set to their bytes in the stream. */
 static int drain(struct bench *b, uint64_t *bytes)
 {
 	struct xbzrle_batch batch;
@@ -179,7 +178,7 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* What is too quick for the clock took a step of it: a coarse one stands still. */
+/* A round takes at least a step of the clock: a coarse clock may show no time. */
 static void add_round(struct result *r, size_t bytes, double seconds)
 {
 	struct timespec step;
@@ -237,7 +236,7 @@ static void print(const struct xbzctl *ctl, const struct bench *b, const char *n
 		  const char *help, const struct result *r)
 {
 	double median = r->gbps[r->rounds / 2];
-	double per_page = (double)r->bytes / (b->bytes / PAGE);
+	double per_page = (double)r->bytes * PAGE / b->bytes;
 
 	if (ctl->json) {
 		json_open(NULL, '{');
@@ -261,7 +260,7 @@ static uint8_t *memory_alloc(size_t bytes)
 {
 	void *p = NULL;
 
-	/* Huge pages, as a guest's memory should have. */
+	/* Huge pages, like a guest's memory. */
 	if (posix_memalign(&p, HUGE, bytes))
 		return NULL;
 	madvise(p, bytes, MADV_HUGEPAGE);
@@ -327,10 +326,10 @@ static int usage(void)
 {
 	fprintf(stderr,
 		"Usage: xbzctl bench [-m SIZE] [-q QUEUES] [-t SECONDS]\n\n"
-		"  -m SIZE     memory to work on, in whole 2 MiB; as much again is for the\n"
-		"              cache, and for memcpy (64m)\n"
+		"  -m SIZE     memory to work on, in whole 2 MiB; the cache and memcpy take\n"
+		"              as much each (64m)\n"
 		"  -q QUEUES   queues, each with a thread (1)\n"
-		"  -t SECONDS  for each workload, about (%g)\n", DEFAULT_SECONDS);
+		"  -t SECONDS  time for each workload (%g)\n", DEFAULT_SECONDS);
 	return XBZCTL_USAGE;
 }
 
@@ -346,8 +345,7 @@ int xbzctl_bench(const struct xbzctl *ctl, int argc, char **argv)
 {
 	const char *path = ctl->device ? ctl->device : XBZCTL_DEVICE;
 	struct bench b = { .seconds = DEFAULT_SECONDS, .seed = 1 };
-	uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * PAGE;
-	uint64_t bytes = DEFAULT_MEMORY;
+	uint64_t host = host_memory(), bytes = DEFAULT_MEMORY;
 	double queues = 1;
 	bool good = true;
 	int opt, ret;

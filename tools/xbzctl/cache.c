@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xbzctl cache: sizes of caches. `size` is a session's, or the default for those
- * to come; `limit` is what all sessions may use together.
+ * xbzctl cache: `size` is the size of a session's cache, or the default of new
+ * sessions; `limit` is the host's limit on the memory of all sessions.
  */
 #include "args.h"
 #include "netlink.h"
+#include "param.h"
 #include "print.h"
-#include "settings.h"
 #include "xbzctl.h"
 
 #include <errno.h>
@@ -19,53 +19,54 @@ static int usage(void)
 		"Usage: xbzctl cache size SIZE [SESSION]\n"
 		"       xbzctl cache limit SIZE\n\n"
 		"SIZE is a number of bytes, with k, m, g or t of 1024, 1024^2 ..., or with %% of\n"
-		"the host's memory. Without SESSION, size is the default of those to come.\n");
+		"the host's memory. Without SESSION, size is the default of new sessions.\n");
 	return XBZCTL_USAGE;
 }
 
-static void take_session(const struct nlmsghdr *msg, void *data)
+static int set_session(const struct xbzctl *ctl, uint32_t id, uint64_t bytes)
 {
-	xbzctl_parse_session(msg, data);
-}
-
-static int set_session(const struct xbzctl *ctl, struct xbzctl_nl *nl,
-		       uint32_t id, uint64_t bytes)
-{
-	struct nlmsghdr *msg = xbzctl_nl_request(nl, XBZRLE_CMD_SESSION_SET, 0);
+	struct xbzctl_nl *nl = xbzctl_nl_open();
 	struct xbzctl_session s;
-	char what[64];
-	int ret;
+	char what[64], a[16], b[16];
+	struct nlmsghdr *msg;
+	int ret = -ENOENT;
 
-	mnl_attr_put_u32(msg, XBZRLE_A_SESSION_ID, id);
-	mnl_attr_put_u64(msg, XBZRLE_A_SESSION_CACHE_BYTES, bytes);
-	ret = xbzctl_nl_call(nl, take_session, &s);
+	if (nl)
+		ret = xbzctl_get_session(nl, id, &s);
+	if (!ret) {
+		msg = xbzctl_nl_request(nl, XBZRLE_CMD_SESSION_SET, 0);
+		mnl_attr_put_u32(msg, XBZRLE_A_SESSION_ID, id);
+		mnl_attr_put_u64(msg, XBZRLE_A_SESSION_CACHE_BYTES, bytes);
+		ret = xbzctl_nl_call(nl, NULL, NULL);
+	}
+	xbzctl_nl_close(nl);
 	if (ret)
 		return ret;
 	snprintf(what, sizeof(what), "cache of session %u", id);
-	change_print(ctl, what, s.old_cache_bytes, s.cache_bytes, NULL);
+	if (ctl->json)
+		json_change(what, s.cache_bytes, bytes);
+	else
+		printf("%s: %s, was %s\n", what, size_text(a, bytes),
+		       size_text(b, s.cache_bytes));
 	return 0;
 }
 
-static int set_host(const struct xbzctl *ctl, struct xbzctl_nl *nl,
-		    enum setting which, const char *text, uint64_t host)
+static int set_host(const struct xbzctl *ctl, enum param which, const char *text)
 {
-	struct wanted wanted = { 0 };
-	struct xbzctl_settings s;
-	const char *right;
+	const char *valid;
+	uint64_t value, old;
 	int ret;
 
-	right = setting_read(which, text, host, &wanted.value[which]);
-	if (right) {
+	valid = param_parse(which, text, &value);
+	if (valid) {
 		fprintf(stderr, "xbzctl: %s takes %s, not '%s'\n",
-			setting_names[which], right, text);
+			param_names[which], valid, text);
 		return -ERANGE;
 	}
-	wanted.set[which] = true;
-	ret = settings_change(nl, &wanted, &s);
-	if (ret)
-		return ret;
-	settings_print(ctl, &wanted, &s);
-	return 0;
+	ret = param_change(which, value, &old);
+	if (!ret)
+		param_print(ctl, which, old, value);
+	return ret;
 }
 
 /**
@@ -78,8 +79,6 @@ static int set_host(const struct xbzctl *ctl, struct xbzctl_nl *nl,
  */
 int xbzctl_cache(const struct xbzctl *ctl, int argc, char **argv)
 {
-	struct xbzctl_settings settings;
-	struct xbzctl_nl *nl;
 	bool limit, session;
 	uint32_t id = 0;
 	uint64_t bytes;
@@ -91,26 +90,18 @@ int xbzctl_cache(const struct xbzctl *ctl, int argc, char **argv)
 	session = !limit && argc == 4;
 	if ((!limit && strcmp(argv[1], "size")) || argc > 3 + session)
 		return usage();
-	if (!size_read(argv[2], 0, &bytes)) {
-		fprintf(stderr, "xbzctl: '%s' is no size\n", argv[2]);
+	if (!size_read(argv[2], host_memory(), &bytes)) {
+		fprintf(stderr, "xbzctl: '%s' is not a size\n", argv[2]);
 		return usage();
 	}
 	if (session && !session_read(argv[3], &id))
 		return XBZCTL_USAGE;
 
-	nl = xbzctl_nl_open();
-	if (!nl)
-		return XBZCTL_FAILED;
-	ret = xbzctl_get_settings(nl, &settings);
-	if (!ret) {
-		size_read(argv[2], settings.memory_host, &bytes);
-		ret = session ? set_session(ctl, nl, id, bytes) :
-				set_host(ctl, nl,
-					 limit ? SETTING_LIMIT : SETTING_CACHE,
-					 argv[2], settings.memory_host);
-	}
+	if (session)
+		ret = set_session(ctl, id, bytes);
+	else
+		ret = set_host(ctl, limit ? PARAM_LIMIT : PARAM_CACHE, argv[2]);
 	if (!ret && ctl->json)
 		json_end();
-	xbzctl_nl_close(nl);
 	return ret ? XBZCTL_FAILED : XBZCTL_OK;
 }

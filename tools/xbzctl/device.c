@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Why a device cannot be used: see device.h.
+ * Errors of a device: see device.h.
  */
 #include "device.h"
 #include "xbzctl.h"

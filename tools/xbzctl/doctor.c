@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xbzctl doctor: what a migration with xbzrle needs on this host, and the command
- * that mends what is missing. It changes nothing.
+ * xbzctl doctor: checks of what a migration with xbzrle needs on this host, each
+ * with the command that mends it. It changes nothing.
  */
 #include "netlink.h"
 #include "print.h"
@@ -21,10 +21,10 @@
 enum grade { GOOD, WARN, BAD };
 
 /**
- * struct finding - what a check found
- * @verdict: how bad it is
- * @text: what it found
- * @mend: what mends it, or ""
+ * struct finding - the result of a check
+ * @verdict: its severity
+ * @text: the facts
+ * @mend: the command that mends it, or ""
  */
 struct finding {
 	enum grade verdict;
@@ -55,11 +55,13 @@ static void check_kernel(struct finding *f)
 
 static void check_module(struct finding *f)
 {
-	if (xbzctl_nl_there())
-		found(f, GOOD, "loaded, and its netlink family is there", "");
+	if (access(XBZCTL_MODULE, F_OK))
+		found(f, BAD, "not loaded", "modprobe xbzrle");
+	else if (!xbzctl_nl_there())
+		found(f, BAD, "loaded, but its netlink family is not there",
+		      "run it in the host's network namespace");
 	else
-		found(f, BAD, "its netlink family is not there",
-		      "modprobe xbzrle");
+		found(f, GOOD, "loaded, and its netlink family is there", "");
 }
 
 static void check_device(struct finding *f)
@@ -74,7 +76,7 @@ static void check_device(struct finding *f)
 	f->mend = f->verdict == BAD ? "usermod -aG kvm USER" : "";
 	snprintf(f->text, sizeof(f->text), "mode %04o, group %u: %s",
 		 (unsigned int)st.st_mode & 07777, (unsigned int)st.st_gid,
-		 f->verdict == BAD ? "not ours to open" : "may be opened");
+		 f->verdict == BAD ? "cannot be opened" : "can be opened");
 	if (f->verdict == GOOD && !(st.st_mode & 060)) {
 		f->verdict = WARN;
 		f->mend = "chgrp kvm /dev/xbzrle; chmod 0660 /dev/xbzrle";
@@ -128,7 +130,7 @@ static void check_qemu(struct finding *f)
 	}
 	snprintf(f->text, sizeof(f->text), "%s%s",
 		 there ? there : "no QEMU is installed",
-		 there ? " has not the patches, and uses its own encoder" : "");
+		 there ? " lacks the patches and uses its own encoder" : "");
 	f->verdict = WARN;
 	f->mend = "see qemu/README.rst";
 }

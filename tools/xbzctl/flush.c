@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xbzctl flush: drop the copies of a session, or of all of them.
+ * xbzctl flush: drop the cached pages of a session, or of all sessions.
  */
 #include "args.h"
 #include "netlink.h"
@@ -8,11 +8,6 @@
 #include "xbzctl.h"
 
 #include <stdio.h>
-
-static void take(const struct nlmsghdr *msg, void *data)
-{
-	xbzctl_parse_session(msg, data);
-}
 
 /**
  * xbzctl_flush() - the subcommand
@@ -43,7 +38,7 @@ int xbzctl_flush(const struct xbzctl *ctl, int argc, char **argv)
 	msg = xbzctl_nl_request(nl, XBZRLE_CMD_FLUSH, 0);
 	if (id)
 		mnl_attr_put_u32(msg, XBZRLE_A_SESSION_ID, id);
-	ret = xbzctl_nl_call(nl, take, &s);
+	ret = xbzctl_nl_call(nl, xbzctl_take_session, &s);
 	xbzctl_nl_close(nl);
 	if (ret)
 		return XBZCTL_FAILED;

@@ -46,7 +46,7 @@ int xbzctl_list(const struct xbzctl *ctl, int argc, char **argv)
 	nl = xbzctl_nl_open();
 	if (!nl)
 		return XBZCTL_FAILED;
-	nr = xbzctl_get_sessions(nl, false, &all);
+	nr = xbzctl_get_sessions(nl, &all);
 	xbzctl_nl_close(nl);
 	if (nr < 0)
 		return XBZCTL_FAILED;

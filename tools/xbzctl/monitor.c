@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xbzctl monitor: events as they come, a line each.
+ * xbzctl monitor: events, a line each.
  */
 #include "args.h"
 #include "netlink.h"
@@ -23,9 +23,9 @@ static const char *warning_text(uint32_t warning)
 {
 	switch (warning) {
 	case XBZRLE_WARNING_CONSUMER:
-		return "the consumer's position makes no sense";
+		return "the consumer's position is invalid";
 	case XBZRLE_WARNING_LOG:
-		return "KVM would not give its dirty log";
+		return "KVM's dirty log could not be fetched";
 	case XBZRLE_WARNING_MEMORY:
 		return "the limit of all sessions is reached";
 	default:
@@ -106,15 +106,15 @@ static void take(const struct nlmsghdr *msg, void *data)
 	struct monitor *m = data;
 	struct xbzctl_session s;
 
-	/* A newer module may have more kinds of events. */
+	/* Ignore the events of a newer module. */
 	if (cmd >= ARRAY_SIZE(kinds) || !kinds[cmd] || m->left < 1)
 		return;
-	xbzctl_parse_session(msg, &s);
+	xbzctl_take_session(msg, &s);
 	if (m->json)
 		print_json(cmd, &s);
 	else
 		print_text(cmd, &s);
-	/* Who reads a pipe wants them now. */
+	/* Do not delay events in a pipe. */
 	fflush(stdout);
 	m->left--;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The socket to the netlink family, with libmnl. What a request is for, and how
- * an answer is printed, is not known here.
+ * The socket to the netlink family, with libmnl: requests, and answers as plain
+ * structs.
  */
 #include "netlink.h"
 #include "xbzctl.h"
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* The largest part of a dump that the kernel makes. */
+/* The kernel's largest part of a dump. */
 #define BUFFER_BYTES 32768
 #define GROUPS 3
 
@@ -27,7 +27,7 @@ struct xbzctl_nl {
 	char answer[BUFFER_BYTES];
 };
 
-/* Attributes by number; those above the last one that we know are left out. */
+/* Attributes by number. Those above @max come from a newer module: ignored. */
 struct table {
 	const struct nlattr **tb;
 	unsigned int max;
@@ -42,11 +42,19 @@ static int to_table(const struct nlattr *attr, void *data)
 	return MNL_CB_OK;
 }
 
+static void attributes(const struct nlmsghdr *msg, const struct nlattr **tb,
+		       unsigned int max)
+{
+	struct table t = { tb, max };
+
+	mnl_attr_parse(msg, sizeof(struct genlmsghdr), to_table, &t);
+}
+
 static uint64_t number(const struct nlattr *attr)
 {
 	uint64_t value = 0;
 
-	/* Of whatever size; this is for little endian alone, as KVM on x86 is. */
+	/* Of any size. Little endian only, as x86 is. */
 	if (attr && mnl_attr_get_payload_len(attr) <= sizeof(value))
 		memcpy(&value, mnl_attr_get_payload(attr),
 		       mnl_attr_get_payload_len(attr));
@@ -80,14 +88,33 @@ uint8_t xbzctl_nl_cmd(const struct nlmsghdr *msg)
 	return genl->cmd;
 }
 
-void xbzctl_parse_session(const struct nlmsghdr *msg, struct xbzctl_session *s)
+/*
+ * Estimate the pages that are dirty now and their bytes in the stream, from the
+ * bytes of a page in this pass and the last one. A page counts as whole before
+ * any has been encoded.
+ */
+static void estimate(struct xbzctl_session *s)
+{
+	const uint64_t *now = s->pass, *last = s->last;
+	uint64_t pages = now[XBZRLE_A_PASS_PAGES] + last[XBZRLE_A_PASS_PAGES];
+	/* The product with a number of pages exceeds 64 bits. */
+	unsigned __int128 bytes;
+
+	bytes = now[XBZRLE_A_PASS_BYTES] + last[XBZRLE_A_PASS_BYTES];
+	if (now[XBZRLE_A_PASS_REMAINING] > now[XBZRLE_A_PASS_PAGES])
+		s->dirty = now[XBZRLE_A_PASS_REMAINING] -
+			   now[XBZRLE_A_PASS_PAGES];
+	s->bytes = pages ? bytes * s->dirty / pages :
+			   s->dirty * XBZCTL_RAW_BYTES;
+}
+
+void xbzctl_take_session(const struct nlmsghdr *msg, void *data)
 {
 	const struct nlattr *tb[XBZRLE_A_SESSION_MAX + 1] = { 0 };
-	struct table t = { tb, XBZRLE_A_SESSION_MAX };
-	uint64_t estimate[XBZRLE_A_ESTIMATE_MAX + 1] = { 0 };
+	struct xbzctl_session *s = data;
 
 	memset(s, 0, sizeof(*s));
-	mnl_attr_parse(msg, sizeof(struct genlmsghdr), to_table, &t);
+	attributes(msg, tb, XBZRLE_A_SESSION_MAX);
 	s->id = number(tb[XBZRLE_A_SESSION_ID]);
 	s->named = tb[XBZRLE_A_SESSION_PID];
 	text(s->name, sizeof(s->name), tb[XBZRLE_A_SESSION_NAME]);
@@ -101,44 +128,41 @@ void xbzctl_parse_session(const struct nlmsghdr *msg, struct xbzctl_session *s)
 	s->pages = number(tb[XBZRLE_A_SESSION_PAGES]);
 	s->ring_bytes = number(tb[XBZRLE_A_SESSION_RING_BYTES]);
 	s->cache_bytes = number(tb[XBZRLE_A_SESSION_CACHE_BYTES]);
-	s->old_cache_bytes = number(tb[XBZRLE_A_SESSION_OLD_CACHE_BYTES]);
-	s->cache_used = number(tb[XBZRLE_A_SESSION_CACHE_USED]);
 	s->flushed = number(tb[XBZRLE_A_SESSION_FLUSHED]);
 	s->warning = number(tb[XBZRLE_A_SESSION_WARNING]);
 	s->queue = tb[XBZRLE_A_SESSION_QUEUE] ?
 			   (int64_t)number(tb[XBZRLE_A_SESSION_QUEUE]) : -1;
 	numbers(tb[XBZRLE_A_SESSION_STATS], s->stats, XBZRLE_A_STATS_MAX);
+	s->cache_used = s->stats[XBZRLE_A_STATS_CACHE_PAGES] * 4096;
 	numbers(tb[XBZRLE_A_SESSION_PASS], s->pass, XBZRLE_A_PASS_MAX);
 	s->has_last = tb[XBZRLE_A_SESSION_LAST_PASS];
 	numbers(tb[XBZRLE_A_SESSION_LAST_PASS], s->last, XBZRLE_A_PASS_MAX);
-	s->has_estimate = tb[XBZRLE_A_SESSION_ESTIMATE];
-	numbers(tb[XBZRLE_A_SESSION_ESTIMATE], estimate, XBZRLE_A_ESTIMATE_MAX);
-	s->dirty = estimate[XBZRLE_A_ESTIMATE_DIRTY];
-	s->bytes = estimate[XBZRLE_A_ESTIMATE_BYTES];
+	estimate(s);
 }
 
-void xbzctl_parse_settings(const struct nlmsghdr *msg,
-			   struct xbzctl_settings *s)
+void xbzctl_take_queue(const struct nlmsghdr *msg, void *data)
 {
-	const struct nlattr *tb[XBZRLE_A_SETTINGS_MAX + 1] = { 0 };
-	struct table t = { tb, XBZRLE_A_SETTINGS_MAX };
+	const struct nlattr *tb[XBZRLE_A_QUEUE_MAX + 1] = { 0 };
+	struct xbzctl_queue *q = data;
 
-	memset(s, 0, sizeof(*s));
-	mnl_attr_parse(msg, sizeof(struct genlmsghdr), to_table, &t);
-	s->default_cache = number(tb[XBZRLE_A_SETTINGS_DEFAULT_CACHE]);
-	s->default_queues = number(tb[XBZRLE_A_SETTINGS_DEFAULT_QUEUES]);
-	s->memory_limit = number(tb[XBZRLE_A_SETTINGS_MEMORY_LIMIT]);
-	s->old[0] = number(tb[XBZRLE_A_SETTINGS_OLD_DEFAULT_CACHE]);
-	s->old[1] = number(tb[XBZRLE_A_SETTINGS_OLD_DEFAULT_QUEUES]);
-	s->old[2] = number(tb[XBZRLE_A_SETTINGS_OLD_MEMORY_LIMIT]);
-	s->memory_max = number(tb[XBZRLE_A_SETTINGS_MEMORY_MAX]);
-	s->memory_used = number(tb[XBZRLE_A_SETTINGS_MEMORY_USED]);
-	s->memory_host = number(tb[XBZRLE_A_SETTINGS_MEMORY_HOST]);
-	s->sessions = number(tb[XBZRLE_A_SETTINGS_SESSIONS]);
-	s->abi_version = number(tb[XBZRLE_A_SETTINGS_ABI_VERSION]);
-	s->page_size = number(tb[XBZRLE_A_SETTINGS_PAGE_SIZE]);
-	text(s->version, sizeof(s->version), tb[XBZRLE_A_SETTINGS_VERSION]);
-	text(s->codec, sizeof(s->codec), tb[XBZRLE_A_SETTINGS_CODEC]);
+	attributes(msg, tb, XBZRLE_A_QUEUE_MAX);
+	q->id = number(tb[XBZRLE_A_QUEUE_ID]);
+	q->broken = number(tb[XBZRLE_A_QUEUE_BROKEN]);
+	numbers(tb[XBZRLE_A_QUEUE_STATS], q->stats, XBZRLE_A_STATS_MAX);
+}
+
+static void take_totals(const struct nlmsghdr *msg, void *data)
+{
+	const struct nlattr *tb[XBZRLE_A_TOTALS_MAX + 1] = { 0 };
+	struct xbzctl_totals *t = data;
+
+	attributes(msg, tb, XBZRLE_A_TOTALS_MAX);
+	t->started = number(tb[XBZRLE_A_TOTALS_STARTED]);
+	t->ended = number(tb[XBZRLE_A_TOTALS_ENDED]);
+	t->refused = number(tb[XBZRLE_A_TOTALS_REFUSED]);
+	t->memory_used = number(tb[XBZRLE_A_TOTALS_MEMORY_USED]);
+	t->memory_max = number(tb[XBZRLE_A_TOTALS_MEMORY_MAX]);
+	numbers(tb[XBZRLE_A_TOTALS_STATS], t->stats, XBZRLE_A_STATS_MAX);
 }
 
 static struct nlmsghdr *begin(struct xbzctl_nl *nl, uint16_t type, uint8_t cmd,
@@ -162,7 +186,7 @@ struct nlmsghdr *xbzctl_nl_request(struct xbzctl_nl *nl, uint8_t cmd,
 	return begin(nl, nl->family, cmd, flags);
 }
 
-/* What the kernel says of a request that it refused, behind the error. */
+/* The kernel's text about a refused request, or NULL. */
 static const char *extack(const struct nlmsghdr *msg, size_t header)
 {
 	const struct nlattr *tb[NLMSGERR_ATTR_MAX + 1] = { 0 };
@@ -187,7 +211,7 @@ static int refused(const struct nlmsghdr *msg)
 
 	if (!ret)
 		return 0;
-	/* With NLM_F_CAPPED the request is not repeated behind its header. */
+	/* Without NLM_F_CAPPED the request follows the error. */
 	if (!done && !(msg->nlmsg_flags & NLM_F_CAPPED))
 		header += error->msg.nlmsg_len - sizeof(error->msg);
 	what = extack(msg, MNL_ALIGN(header));
@@ -223,7 +247,7 @@ int xbzctl_nl_call(struct xbzctl_nl *nl,
 		if (n < 0)
 			return lost("receive");
 		for (; mnl_nlmsg_ok(msg, left); msg = mnl_nlmsg_next(msg, &left)) {
-			/* An event, or what a request before left behind. */
+			/* An event, or an answer to an earlier request. */
 			if (msg->nlmsg_seq != nl->seq)
 				continue;
 			if (msg->nlmsg_type == NLMSG_ERROR ||
@@ -235,7 +259,7 @@ int xbzctl_nl_call(struct xbzctl_nl *nl,
 	}
 }
 
-/* Ids of the groups, which are a nest of nests. */
+/* The groups' numbers: a nest of nests. */
 static void take_groups(struct xbzctl_nl *nl, const struct nlattr *nest)
 {
 	static const char *const names[GROUPS] = {
@@ -262,16 +286,15 @@ static void take_groups(struct xbzctl_nl *nl, const struct nlattr *nest)
 static void take_family(const struct nlmsghdr *msg, void *data)
 {
 	const struct nlattr *tb[CTRL_ATTR_MAX + 1] = { 0 };
-	struct table t = { tb, CTRL_ATTR_MAX };
 	struct xbzctl_nl *nl = data;
 
-	mnl_attr_parse(msg, sizeof(struct genlmsghdr), to_table, &t);
+	attributes(msg, tb, CTRL_ATTR_MAX);
 	nl->family = number(tb[CTRL_ATTR_FAMILY_ID]);
 	if (tb[CTRL_ATTR_MCAST_GROUPS])
 		take_groups(nl, tb[CTRL_ATTR_MCAST_GROUPS]);
 }
 
-/* 0, or -errno without a word: -ENOENT is for the caller to explain. */
+/* 0, or -errno; nothing has been printed. */
 static int find_family(struct xbzctl_nl *nl)
 {
 	struct nlmsghdr *msg = begin(nl, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0);
@@ -333,7 +356,7 @@ struct xbzctl_nl *xbzctl_nl_open(void)
 		fprintf(stderr,
 			"xbzctl: the kernel has no netlink family 'xbzrle'\n"
 			"  load the module: modprobe xbzrle\n"
-			"  in a container: the family is in the host's network namespace alone\n");
+			"  in a container: the family is only in the host's network namespace\n");
 	else
 		fprintf(stderr, "xbzctl: netlink: %s\n", strerror(-ret));
 	return NULL;
@@ -389,31 +412,19 @@ int xbzctl_nl_events(struct xbzctl_nl *nl,
 	return 0;
 }
 
-static void take_settings(const struct nlmsghdr *msg, void *data)
+int xbzctl_get_totals(struct xbzctl_nl *nl, struct xbzctl_totals *t)
 {
-	xbzctl_parse_settings(msg, data);
+	xbzctl_nl_request(nl, XBZRLE_CMD_STATS_GET, 0);
+	return xbzctl_nl_call(nl, take_totals, t);
 }
 
-int xbzctl_get_settings(struct xbzctl_nl *nl, struct xbzctl_settings *s)
-{
-	xbzctl_nl_request(nl, XBZRLE_CMD_SETTINGS_GET, 0);
-	return xbzctl_nl_call(nl, take_settings, s);
-}
-
-static void take_session(const struct nlmsghdr *msg, void *data)
-{
-	xbzctl_parse_session(msg, data);
-}
-
-int xbzctl_get_session(struct xbzctl_nl *nl, uint32_t id, bool estimate,
+int xbzctl_get_session(struct xbzctl_nl *nl, uint32_t id,
 		       struct xbzctl_session *s)
 {
 	struct nlmsghdr *msg = xbzctl_nl_request(nl, XBZRLE_CMD_SESSION_GET, 0);
 
 	mnl_attr_put_u32(msg, XBZRLE_A_SESSION_ID, id);
-	if (estimate)
-		mnl_attr_put(msg, XBZRLE_A_SESSION_WANT_ESTIMATE, 0, NULL);
-	return xbzctl_nl_call(nl, take_session, s);
+	return xbzctl_nl_call(nl, xbzctl_take_session, s);
 }
 
 struct list {
@@ -434,19 +445,15 @@ static void add_session(const struct nlmsghdr *msg, void *data)
 		return;
 	}
 	list->all = all;
-	xbzctl_parse_session(msg, &all[list->nr++]);
+	xbzctl_take_session(msg, &all[list->nr++]);
 }
 
-long xbzctl_get_sessions(struct xbzctl_nl *nl, bool estimate,
-			 struct xbzctl_session **all)
+long xbzctl_get_sessions(struct xbzctl_nl *nl, struct xbzctl_session **all)
 {
-	struct nlmsghdr *msg = xbzctl_nl_request(nl, XBZRLE_CMD_SESSION_GET,
-						 NLM_F_DUMP);
 	struct list list = { 0 };
 	int ret;
 
-	if (estimate)
-		mnl_attr_put(msg, XBZRLE_A_SESSION_WANT_ESTIMATE, 0, NULL);
+	xbzctl_nl_request(nl, XBZRLE_CMD_SESSION_GET, NLM_F_DUMP);
 	ret = xbzctl_nl_call(nl, add_session, &list);
 	if (!ret && list.no_memory) {
 		fprintf(stderr, "xbzctl: no memory\n");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Requests to the module's netlink family, and what it answers as plain structs.
+ * Requests to the module's netlink family, and its answers as plain structs.
  */
 #ifndef XBZCTL_NETLINK_H
 #define XBZCTL_NETLINK_H
@@ -16,12 +16,15 @@
 typedef uint64_t xbzctl_stats_t[XBZRLE_A_STATS_MAX + 1];
 typedef uint64_t xbzctl_pass_t[XBZRLE_A_PASS_MAX + 1];
 
+/* A page that is sent whole: its header and its content. */
+#define XBZCTL_RAW_BYTES (8 + 4096)
+
 struct xbzctl_nl;
 
 /*
- * What is known of a session, named as in the family's spec; @named says whether
- * name, pid and uid are told to us; @dirty and @bytes are the estimate's; @queue
- * of an event is -1 without one.
+ * A session, with the names of the family's spec. @named: name, pid and uid are
+ * visible to this user. @dirty and @bytes are estimates: pages that are dirty
+ * now, and their bytes in the stream. @queue of an event is -1 if it has none.
  */
 struct xbzctl_session {
 	uint32_t id;
@@ -32,33 +35,32 @@ struct xbzctl_session {
 	bool vm;
 	uint32_t queues, regions, broken;
 	uint64_t pages, ring_bytes;
-	uint64_t cache_bytes, old_cache_bytes, cache_used, flushed;
+	uint64_t cache_bytes, cache_used, flushed;
 	xbzctl_stats_t stats;
 	xbzctl_pass_t pass, last;
-	bool has_last, has_estimate;
+	bool has_last;
 	uint64_t dirty, bytes;
 	uint32_t warning;
 	int64_t queue;
 };
 
-/*
- * The host's settings, named the same; @old holds those of default-cache,
- * default-queues and memory-limit before a change.
- */
-struct xbzctl_settings {
-	uint64_t default_cache, default_queues, memory_limit;
-	uint64_t old[3];
-	uint64_t memory_max, memory_used, memory_host;
-	uint32_t sessions, abi_version, page_size;
-	char version[32];
-	char codec[32];
+struct xbzctl_queue {
+	uint32_t id;
+	bool broken;
+	xbzctl_stats_t stats;
 };
 
-/* The socket, or NULL; why has been said then. */
+struct xbzctl_totals {
+	uint64_t started, ended, refused;
+	uint64_t memory_used, memory_max;
+	xbzctl_stats_t stats;
+};
+
+/* The socket, or NULL; an error has been printed. */
 struct xbzctl_nl *xbzctl_nl_open(void);
 void xbzctl_nl_close(struct xbzctl_nl *nl);
 
-/* The family is there; nothing is said if it is not. */
+/* Whether the family exists; nothing is printed. */
 bool xbzctl_nl_there(void);
 
 /**
@@ -67,18 +69,18 @@ bool xbzctl_nl_there(void);
  * @cmd: XBZRLE_CMD_*
  * @flags: 0, or NLM_F_DUMP
  *
- * Return: the message, to which attributes can be added.
+ * Return: the message, for attributes to be added.
  */
 struct nlmsghdr *xbzctl_nl_request(struct xbzctl_nl *nl, uint8_t cmd,
 				   uint16_t flags);
 
 /**
- * xbzctl_nl_call() - send the request, and take what it is answered
+ * xbzctl_nl_call() - send the request and receive the answer
  * @nl: the socket
- * @call: called for each message of the answer
- * @data: for it
+ * @call: called for each message of the answer; NULL for a plain ack
+ * @data: its argument
  *
- * Return: 0, or -errno; why has been said then.
+ * Return: 0, or -errno; an error has been printed.
  */
 int xbzctl_nl_call(struct xbzctl_nl *nl,
 		   void (*call)(const struct nlmsghdr *msg, void *data),
@@ -88,23 +90,23 @@ int xbzctl_nl_call(struct xbzctl_nl *nl,
 int xbzctl_nl_listen(struct xbzctl_nl *nl);
 int xbzctl_nl_fd(const struct xbzctl_nl *nl);
 
-/* Take the events that are there: 0, or -errno; -ENOBUFS if some are lost. */
+/* Receive pending events: 0, or -errno; -ENOBUFS if events were lost. */
 int xbzctl_nl_events(struct xbzctl_nl *nl,
 		     void (*call)(const struct nlmsghdr *msg, void *data),
 		     void *data);
 
 uint8_t xbzctl_nl_cmd(const struct nlmsghdr *msg);
-void xbzctl_parse_session(const struct nlmsghdr *msg, struct xbzctl_session *s);
-void xbzctl_parse_settings(const struct nlmsghdr *msg,
-			   struct xbzctl_settings *s);
 
-/* The settings, or one session: 0, or -errno; why has been said then. */
-int xbzctl_get_settings(struct xbzctl_nl *nl, struct xbzctl_settings *s);
-int xbzctl_get_session(struct xbzctl_nl *nl, uint32_t id, bool estimate,
+/* For @call above: parse a message into the struct that @data points to. */
+void xbzctl_take_session(const struct nlmsghdr *msg, void *data);
+void xbzctl_take_queue(const struct nlmsghdr *msg, void *data);
+
+/* The totals, or one session: 0, or -errno; an error has been printed. */
+int xbzctl_get_totals(struct xbzctl_nl *nl, struct xbzctl_totals *t);
+int xbzctl_get_session(struct xbzctl_nl *nl, uint32_t id,
 		       struct xbzctl_session *s);
 
-/* All sessions in an array to be freed: how many, or -errno. */
-long xbzctl_get_sessions(struct xbzctl_nl *nl, bool estimate,
-			 struct xbzctl_session **all);
+/* All sessions in an array that the caller frees: their number, or -errno. */
+long xbzctl_get_sessions(struct xbzctl_nl *nl, struct xbzctl_session **all);
 
 #endif /* XBZCTL_NETLINK_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How things are printed: see print.h.
+ * Output: see print.h.
  */
 #include "print.h"
 #include "xbzctl.h"
@@ -9,46 +9,17 @@
 #include <string.h>
 
 const struct counter counters[] = {
-	{ XBZRLE_A_STATS_PAGES_SAME, "pages_same", false,
-	  "dirty pages found unchanged" },
-	{ XBZRLE_A_STATS_PAGES_ZERO, "pages_zero", false,
-	  "pages sent as zero" },
-	{ XBZRLE_A_STATS_PAGES_DELTA, "pages_delta", false,
-	  "pages sent as deltas" },
-	{ XBZRLE_A_STATS_PAGES_RAW, "pages_raw", false, "pages sent whole" },
-	{ XBZRLE_A_STATS_ZERO_BASED, "zero_based", false,
-	  "deltas that were against zero" },
-	{ XBZRLE_A_STATS_BYTES, "bytes", false, "bytes of the stream" },
-	{ XBZRLE_A_STATS_BYTES_DELTA, "bytes_delta", false,
-	  "those of deltas" },
-	{ XBZRLE_A_STATS_CACHE_HITS, "cache_hits", false,
-	  "dirty pages whose last-sent content was known" },
-	{ XBZRLE_A_STATS_CACHE_MISSES, "cache_misses", false,
-	  "those whose was not" },
-	{ XBZRLE_A_STATS_OVERFLOWS, "overflows", false,
-	  "hits that had changed too much" },
-	{ XBZRLE_A_STATS_CACHE_PAGES, "cache_pages", true,
-	  "copies held now" },
-	{ XBZRLE_A_STATS_CACHE_ZERO, "cache_zero", true,
-	  "pages known as zero, which need no copy" },
-	{ XBZRLE_A_STATS_CACHE_LIMIT, "cache_limit", true,
-	  "copies allowed" },
-	{ XBZRLE_A_STATS_EVICTIONS, "evictions", false, "copies dropped" },
-	{ XBZRLE_A_STATS_BATCHES, "batches", false, "batches encoded" },
-	{ XBZRLE_A_STATS_RING_FULL, "ring_full", false,
-	  "batches that ended for want of room" },
-	{ XBZRLE_A_STATS_FAULTS, "faults", false,
-	  "pages that could not be read" },
-	{ XBZRLE_A_STATS_SYNCS, "syncs", false, "passes begun" },
-	{ XBZRLE_A_STATS_LOG_DIRTY, "log_dirty", false,
-	  "pages that KVM's log newly said to be dirty" },
-	{ XBZRLE_A_STATS_LOG_CLEARS, "log_clears", false,
-	  "times that KVM's log was cleared" },
+#include "counter-table.h"
 };
 
-const size_t nr_counters = ARRAY_SIZE(counters);
+bool counter_is_gauge(unsigned int attr)
+{
+	return attr == XBZRLE_A_STATS_CACHE_PAGES ||
+	       attr == XBZRLE_A_STATS_CACHE_ZERO ||
+	       attr == XBZRLE_A_STATS_CACHE_LIMIT;
+}
 
-/* Nothing is yet in the innermost object or list. */
+/* The innermost object or list is empty so far. */
 static bool empty = true;
 
 static void json_key(const char *key)
@@ -97,7 +68,7 @@ void json_bool(const char *key, bool value)
 	fputs(value ? "true" : "false", stdout);
 }
 
-/* The module says names as programs gave them: any bytes. */
+/* Names are any bytes: the module passes them on unchanged. */
 void json_text(const char *key, const char *value)
 {
 	json_key(key);
@@ -147,11 +118,11 @@ double percent(uint64_t part, uint64_t whole)
 
 void json_stats(const char *key, const uint64_t *stats)
 {
-	size_t i;
+	unsigned int i;
 
 	json_open(key, '{');
-	for (i = 0; i < nr_counters; i++)
-		json_u64(counters[i].name, stats[counters[i].attr]);
+	for (i = 1; i <= XBZRLE_A_STATS_MAX; i++)
+		json_u64(counters[i].name, stats[i]);
 	json_close('{');
 }
 
@@ -161,6 +132,7 @@ static void json_pass(const char *key, const uint64_t *pass)
 	json_u64("number", pass[XBZRLE_A_PASS_NUMBER]);
 	json_double("seconds", pass[XBZRLE_A_PASS_TIME] / 1e9);
 	json_u64("dirty", pass[XBZRLE_A_PASS_DIRTY]);
+	json_u64("remaining", pass[XBZRLE_A_PASS_REMAINING]);
 	json_u64("pages", pass[XBZRLE_A_PASS_PAGES]);
 	json_u64("bytes", pass[XBZRLE_A_PASS_BYTES]);
 	json_close('{');
@@ -188,11 +160,18 @@ void json_session(const char *key, const struct xbzctl_session *s)
 	json_pass("pass", s->pass);
 	if (s->has_last)
 		json_pass("last_pass", s->last);
-	if (s->has_estimate) {
-		json_open("estimate", '{');
-		json_u64("dirty", s->dirty);
-		json_u64("bytes", s->bytes);
-		json_close('{');
-	}
+	json_open("estimate", '{');
+	json_u64("dirty", s->dirty);
+	json_u64("bytes", s->bytes);
+	json_close('{');
+	json_close('{');
+}
+
+void json_change(const char *what, uint64_t old, uint64_t new)
+{
+	json_open(NULL, '{');
+	json_text("what", what);
+	json_u64("old", old);
+	json_u64("new", new);
 	json_close('{');
 }

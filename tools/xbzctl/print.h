@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How things are printed: JSON, sizes, names, counters. What they mean is not
- * known here.
+ * Output: JSON, sizes, names and counters.
  */
 #ifndef XBZCTL_PRINT_H
 #define XBZCTL_PRINT_H
@@ -12,7 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* JSON: an object or a list ('{' or '['), and what is in it. */
+/* JSON: an object or a list ('{' or '['), and its members. */
 void json_open(const char *key, char kind);
 void json_close(char kind);
 void json_u64(const char *key, uint64_t value);
@@ -21,33 +20,26 @@ void json_bool(const char *key, bool value);
 void json_text(const char *key, const char *value);
 void json_end(void);
 
-/* A size as people write it, in a buffer of the caller's. */
+/* A size with its unit, in the caller's buffer. */
 const char *size_text(char buffer[16], uint64_t bytes);
 
-/* A name for a terminal: what does not print is replaced. */
+/* A name for a terminal: unprintable bytes are replaced. */
 const char *safe(char buffer[64], const char *name);
 
-/* What a part is of a whole, in per cent; 0 of nothing. */
+/* A part of a whole in per cent; 0 if the whole is 0. */
 double percent(uint64_t part, uint64_t whole);
 
-/**
- * struct counter - how a counter is called
- * @attr: XBZRLE_A_STATS_*
- * @name: in JSON and OpenMetrics
- * @gauge: it can go down
- * @help: what it counts
- */
-struct counter {
-	unsigned int attr;
+/* Counters by attribute, XBZRLE_A_STATS_*; the Makefile makes the table. */
+extern const struct counter {
 	const char *name;
-	bool gauge;
 	const char *help;
-};
+} counters[XBZRLE_A_STATS_MAX + 1];
 
-extern const struct counter counters[];
-extern const size_t nr_counters;
+/* Whether a counter can go down. */
+bool counter_is_gauge(unsigned int attr);
 
 void json_stats(const char *key, const uint64_t *stats);
 void json_session(const char *key, const struct xbzctl_session *s);
+void json_change(const char *what, uint64_t old, uint64_t new);
 
 #endif /* XBZCTL_PRINT_H */

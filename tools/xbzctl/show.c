@@ -1,89 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xbzctl show: one session, with its regions and queues.
+ * xbzctl show: one session and its queues.
  */
 #include "args.h"
 #include "netlink.h"
 #include "print.h"
 #include "xbzctl.h"
 
-#include <linux/genetlink.h>
 #include <stdio.h>
-
-/* A region or a queue, as it comes. */
-struct parts {
-	bool json;
-};
-
-static const struct nlattr *find(const struct nlmsghdr *msg, unsigned int type)
-{
-	const struct nlattr *attr;
-
-	mnl_attr_for_each(attr, msg, sizeof(struct genlmsghdr))
-		if (mnl_attr_get_type(attr) == type)
-			return attr;
-	return NULL;
-}
-
-static uint64_t u64_of(const struct nlattr *attr)
-{
-	return attr ? mnl_attr_get_u64(attr) : 0;
-}
-
-static void take_region(const struct nlmsghdr *msg, void *data)
-{
-	const struct nlattr *id = find(msg, XBZRLE_A_REGION_ID);
-	const struct nlattr *name = find(msg, XBZRLE_A_REGION_NAME);
-	uint64_t pages = u64_of(find(msg, XBZRLE_A_REGION_PAGES));
-	uint64_t dirty = u64_of(find(msg, XBZRLE_A_REGION_DIRTY));
-	const struct parts *parts = data;
-	char buffer[64], size[16];
-
-	if (!id)
-		return;
-	if (parts->json) {
-		json_open(NULL, '{');
-		json_u64("id", mnl_attr_get_u32(id));
-		if (name)
-			json_text("name", mnl_attr_get_str(name));
-		json_u64("pages", pages);
-		json_u64("dirty", dirty);
-		json_close('{');
-		return;
-	}
-	printf("region %-4u   %-20s %s, %llu pages dirty\n",
-	       mnl_attr_get_u32(id),
-	       name ? safe(buffer, mnl_attr_get_str(name)) : "-",
-	       size_text(size, pages << 12), (unsigned long long)dirty);
-}
 
 static void take_queue(const struct nlmsghdr *msg, void *data)
 {
-	const struct nlattr *stats = find(msg, XBZRLE_A_QUEUE_STATS);
-	const struct nlattr *id = find(msg, XBZRLE_A_QUEUE_ID);
-	const struct nlattr *broken = find(msg, XBZRLE_A_QUEUE_BROKEN);
-	const struct parts *parts = data;
-	xbzctl_stats_t values = { 0 };
-	const struct nlattr *attr;
+	const bool *json = data;
+	struct xbzctl_queue q;
 	char size[16];
 
-	if (!id || !stats || !broken)
-		return;
-	mnl_attr_for_each_nested(attr, stats)
-		if (mnl_attr_get_type(attr) <= XBZRLE_A_STATS_MAX)
-			values[mnl_attr_get_type(attr)] = u64_of(attr);
-	if (parts->json) {
+	xbzctl_take_queue(msg, &q);
+	if (*json) {
 		json_open(NULL, '{');
-		json_u64("id", mnl_attr_get_u32(id));
-		json_bool("broken", mnl_attr_get_u8(broken));
-		json_stats("stats", values);
+		json_u64("id", q.id);
+		json_bool("broken", q.broken);
+		json_stats("stats", q.stats);
 		json_close('{');
 		return;
 	}
-	printf("queue %-4u    %s sent, %llu copies%s\n", mnl_attr_get_u32(id),
-	       size_text(size, values[XBZRLE_A_STATS_BYTES]),
-	       (unsigned long long)values[XBZRLE_A_STATS_CACHE_PAGES],
-	       mnl_attr_get_u8(broken) ? ", BROKEN" : "");
+	printf("queue %-4u    %s sent, %llu cached pages%s\n", q.id,
+	       size_text(size, q.stats[XBZRLE_A_STATS_BYTES]),
+	       (unsigned long long)q.stats[XBZRLE_A_STATS_CACHE_PAGES],
+	       q.broken ? ", BROKEN" : "");
 }
 
 static void print_pass(const char *title, const uint64_t *pass)
@@ -100,7 +44,7 @@ static void print_pass(const char *title, const uint64_t *pass)
 static void print_session(const struct xbzctl_session *s)
 {
 	char a[16], b[16], name[64];
-	size_t i;
+	unsigned int i;
 
 	printf("session       %u\n", s->id);
 	if (s->named)
@@ -118,52 +62,32 @@ static void print_session(const struct xbzctl_session *s)
 	print_pass("pass", s->pass);
 	if (s->has_last)
 		print_pass("last pass", s->last);
-	if (s->has_estimate)
-		printf("estimate      %llu dirty pages, %s in the stream\n",
-		       (unsigned long long)s->dirty, size_text(a, s->bytes));
-	for (i = 0; i < nr_counters; i++)
+	printf("estimate      %llu dirty pages, %s in the stream\n",
+	       (unsigned long long)s->dirty, size_text(a, s->bytes));
+	for (i = 1; i <= XBZRLE_A_STATS_MAX; i++)
 		printf("%-13s %-14llu %s\n", counters[i].name,
-		       (unsigned long long)s->stats[counters[i].attr],
-		       counters[i].help);
-}
-
-/* All regions or queues of a session. */
-static int parts_of(struct xbzctl_nl *nl, uint32_t id, uint8_t cmd,
-		    unsigned int attr,
-		    void (*take)(const struct nlmsghdr *msg, void *data),
-		    struct parts *parts)
-{
-	struct nlmsghdr *msg = xbzctl_nl_request(nl, cmd, NLM_F_DUMP);
-
-	mnl_attr_put_u32(msg, attr, id);
-	return xbzctl_nl_call(nl, take, parts);
+		       (unsigned long long)s->stats[i], counters[i].help);
 }
 
 static int show(struct xbzctl_nl *nl, uint32_t id, bool json)
 {
-	struct parts parts = { json };
 	struct xbzctl_session s;
+	struct nlmsghdr *msg;
 	int ret;
 
-	ret = xbzctl_get_session(nl, id, true, &s);
+	ret = xbzctl_get_session(nl, id, &s);
 	if (ret)
 		return ret;
 	if (json) {
 		json_open(NULL, '{');
 		json_session("session", &s);
-		json_open("regions", '[');
+		json_open("queues", '[');
 	} else {
 		print_session(&s);
 	}
-	ret = parts_of(nl, id, XBZRLE_CMD_REGION_GET, XBZRLE_A_REGION_SESSION,
-		       take_region, &parts);
-	if (json) {
-		json_close('[');
-		json_open("queues", '[');
-	}
-	if (!ret)
-		ret = parts_of(nl, id, XBZRLE_CMD_QUEUE_GET,
-			       XBZRLE_A_QUEUE_SESSION, take_queue, &parts);
+	msg = xbzctl_nl_request(nl, XBZRLE_CMD_QUEUE_GET, NLM_F_DUMP);
+	mnl_attr_put_u32(msg, XBZRLE_A_QUEUE_SESSION, id);
+	ret = xbzctl_nl_call(nl, take_queue, &json);
 	if (json) {
 		json_close('[');
 		json_close('{');

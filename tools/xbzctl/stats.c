@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xbzctl stats: counters of all sessions since the module was loaded, or of one
- * session. Beside ours stand the names of QEMU's, which its XBZRLE has had since
- * 2011 and which scripts know.
+ * xbzctl stats: the counters of all sessions since the module was loaded, or of
+ * one session. Counters of QEMU's own XBZRLE, which scripts know, are printed
+ * with them under QEMU's names.
  */
 #include "args.h"
 #include "netlink.h"
 #include "print.h"
 #include "xbzctl.h"
 
-#include <linux/genetlink.h>
 #include <stdio.h>
+#include <string.h>
 
-struct totals {
-	uint64_t started, ended, refused;
-	xbzctl_stats_t stats;
-};
-
-/* (name of 2011, of OpenMetrics, what it is the sum of) */
+/* QEMU's name, its key in JSON, and the counters that it is the sum of. */
 static const struct {
 	const char *name;
 	const char *json;
@@ -40,64 +35,34 @@ static uint64_t old_value(size_t i, const uint64_t *stats)
 				       value;
 }
 
-static void take(const struct nlmsghdr *msg, void *data)
+static void print_text(const struct xbzctl_totals *t, bool totals)
 {
-	struct totals *t = data;
-	const struct nlattr *attr, *nested;
-
-	mnl_attr_for_each(attr, msg, sizeof(struct genlmsghdr)) {
-		switch (mnl_attr_get_type(attr)) {
-		case XBZRLE_A_TOTALS_STARTED:
-			t->started = mnl_attr_get_u64(attr);
-			break;
-		case XBZRLE_A_TOTALS_ENDED:
-			t->ended = mnl_attr_get_u64(attr);
-			break;
-		case XBZRLE_A_TOTALS_REFUSED:
-			t->refused = mnl_attr_get_u64(attr);
-			break;
-		case XBZRLE_A_TOTALS_STATS:
-			mnl_attr_for_each_nested(nested, attr)
-				if (mnl_attr_get_type(nested) <=
-				    XBZRLE_A_STATS_MAX)
-					t->stats[mnl_attr_get_type(nested)] =
-						mnl_attr_get_u64(nested);
-			break;
-		default:
-			break;
-		}
-	}
-}
-
-static void print_text(const struct totals *t, bool totals)
-{
-	unsigned int attr;
-	size_t i, j;
+	unsigned int i;
+	size_t j;
 
 	if (totals) {
-		printf("%-13s %16llu  sessions set up\n", "started",
+		printf("%-13s %16llu  sessions created\n", "started",
 		       (unsigned long long)t->started);
 		printf("%-13s %16llu  sessions that have ended\n", "ended",
 		       (unsigned long long)t->ended);
-		printf("%-13s %16llu  allocations that the limit did not allow\n",
+		printf("%-13s %16llu  allocations refused by the host's limit\n",
 		       "refused", (unsigned long long)t->refused);
 	}
-	for (i = 0; i < nr_counters; i++) {
-		attr = counters[i].attr;
+	for (i = 1; i <= XBZRLE_A_STATS_MAX; i++) {
 		printf("%-13s %16llu  %s", counters[i].name,
-		       (unsigned long long)t->stats[attr], counters[i].help);
+		       (unsigned long long)t->stats[i], counters[i].help);
 		for (j = 0; j < ARRAY_SIZE(old_names); j++)
-			if (old_names[j].attrs[0] == attr &&
+			if (old_names[j].attrs[0] == i &&
 			    !old_names[j].attrs[1])
 				printf(" (QEMU: %s)", old_names[j].name);
 		putchar('\n');
 	}
-	i = ARRAY_SIZE(old_names) - 1;
+	j = ARRAY_SIZE(old_names) - 1;
 	printf("%-13s %16llu  hits and misses (QEMU: %s)\n", "lookups",
-	       (unsigned long long)old_value(i, t->stats), old_names[i].name);
+	       (unsigned long long)old_value(j, t->stats), old_names[j].name);
 }
 
-static void print_json(const struct totals *t, bool totals)
+static void print_json(const struct xbzctl_totals *t, bool totals)
 {
 	size_t i;
 
@@ -125,41 +90,38 @@ static void metric(const char *name, bool gauge, const char *help,
 	       (unsigned long long)value);
 }
 
-static void print_openmetrics(const struct totals *t, bool totals, uint32_t id)
+static void print_openmetrics(const struct xbzctl_totals *t, bool totals, uint32_t id)
 {
 	char labels[32] = "";
-	size_t i;
+	unsigned int i;
 
 	if (!totals)
 		snprintf(labels, sizeof(labels), "{session=\"%u\"}", id);
 	if (totals) {
-		metric("sessions_started", false, "sessions set up", labels,
+		metric("sessions_started", false, "sessions created", labels,
 		       t->started);
 		metric("sessions_ended", false, "sessions that have ended",
 		       labels, t->ended);
 		metric("allocations_refused", false,
-		       "allocations that the limit did not allow", labels,
+		       "allocations refused by the host's limit", labels,
 		       t->refused);
 	}
-	for (i = 0; i < nr_counters; i++)
-		metric(counters[i].name, counters[i].gauge, counters[i].help,
-		       labels, t->stats[counters[i].attr]);
+	for (i = 1; i <= XBZRLE_A_STATS_MAX; i++)
+		metric(counters[i].name, counter_is_gauge(i), counters[i].help,
+		       labels, t->stats[i]);
 	puts("# EOF");
 }
 
-static int get(struct xbzctl_nl *nl, uint32_t id, struct totals *t)
+static int get(struct xbzctl_nl *nl, uint32_t id, struct xbzctl_totals *t)
 {
 	struct xbzctl_session s;
-	size_t i;
 	int ret;
 
-	if (!id) {
-		xbzctl_nl_request(nl, XBZRLE_CMD_STATS_GET, 0);
-		return xbzctl_nl_call(nl, take, t);
-	}
-	ret = xbzctl_get_session(nl, id, false, &s);
-	for (i = 0; !ret && i < ARRAY_SIZE(t->stats); i++)
-		t->stats[i] = s.stats[i];
+	if (!id)
+		return xbzctl_get_totals(nl, t);
+	ret = xbzctl_get_session(nl, id, &s);
+	if (!ret)
+		memcpy(t->stats, s.stats, sizeof(t->stats));
 	return ret;
 }
 
@@ -173,7 +135,7 @@ static int get(struct xbzctl_nl *nl, uint32_t id, struct totals *t)
  */
 int xbzctl_stats(const struct xbzctl *ctl, int argc, char **argv)
 {
-	struct totals t = { 0 };
+	struct xbzctl_totals t = { 0 };
 	struct xbzctl_nl *nl;
 	uint32_t id = 0;
 	int ret;

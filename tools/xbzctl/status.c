@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xbzctl status: what the loaded module says of itself. Over the netlink family;
- * with --device, over a device, which then need not be the usual one.
+ * xbzctl status: the loaded module. With --device, only the facts that a device
+ * reports, which need not be the usual one.
  */
+#include "args.h"
 #include "device.h"
 #include "netlink.h"
+#include "param.h"
 #include "print.h"
 #include "xbzctl.h"
 
@@ -12,69 +14,110 @@
 
 #include <xbzrle/xbzrle.h>
 
-static int from_device(const struct xbzctl *ctl, struct xbzctl_settings *out)
+/**
+ * struct status - the module
+ * @version: its version; empty if only a device was asked
+ * @info: from the device; its abi_version is 0 if the device cannot be opened
+ * @params: the host's settings
+ * @sessions: number of sessions
+ */
+struct status {
+	char version[32];
+	struct xbzrle_info info;
+	uint64_t params[NR_PARAMS];
+	uint64_t sessions;
+};
+
+static int ask_device(const char *path, struct xbzrle_info *info)
 {
-	struct xbzrle_info info = { .size = sizeof(info) };
 	struct xbzrle_session *s;
 	int ret;
 
-	ret = xbzrle_session_open(&s, ctl->device);
+	info->size = sizeof(*info);
+	ret = xbzrle_session_open(&s, path);
 	if (ret)
-		return device_failed(ctl->device, ret);
-	ret = xbzrle_session_info(s, &info);
+		return ret;
+	ret = xbzrle_session_info(s, info);
 	xbzrle_session_close(s);
-	if (ret)
-		return device_failed(ctl->device, ret);
-	out->abi_version = info.abi_version;
-	out->page_size = 1U << info.page_shift;
-	out->memory_max = info.memory_max;
-	out->memory_used = info.memory_used;
-	snprintf(out->codec, sizeof(out->codec), "%.16s",
-		 (const char *)info.codec);
-	return XBZCTL_OK;
+	return ret;
 }
 
-static void print_json(const struct xbzctl_settings *s, bool device)
+static int ask_module(struct status *s)
+{
+	struct xbzctl_totals totals;
+	struct xbzctl_nl *nl;
+	int i, ret;
+
+	/* Not every reader may open the device. */
+	ask_device(XBZCTL_DEVICE, &s->info);
+	ret = module_read("version", s->version, sizeof(s->version));
+	if (!ret)
+		ret = module_read("parameters/codec", (char *)s->info.codec,
+				  sizeof(s->info.codec));
+	for (i = 0; !ret && i < NR_PARAMS; i++)
+		ret = param_read(i, &s->params[i]);
+	if (ret)
+		return ret;
+
+	nl = xbzctl_nl_open();
+	if (!nl)
+		return -1;
+	ret = xbzctl_get_totals(nl, &totals);
+	xbzctl_nl_close(nl);
+	if (ret)
+		return ret;
+	s->info.memory_max = totals.memory_max;
+	s->info.memory_used = totals.memory_used;
+	s->sessions = totals.started - totals.ended;
+	return 0;
+}
+
+static void print_json(const struct status *s)
 {
 	json_open(NULL, '{');
-	json_u64("abi", s->abi_version);
-	json_text("codec", s->codec);
-	json_u64("page_size", s->page_size);
-	json_u64("memory_max", s->memory_max);
-	json_u64("memory_used", s->memory_used);
-	if (!device) {
+	if (s->info.abi_version)
+		json_u64("abi", s->info.abi_version);
+	json_text("codec", (const char *)s->info.codec);
+	if (s->info.abi_version)
+		json_u64("page_size", 1ULL << s->info.page_shift);
+	json_u64("memory_max", s->info.memory_max);
+	json_u64("memory_used", s->info.memory_used);
+	if (*s->version) {
 		json_text("version", s->version);
-		json_u64("memory_host", s->memory_host);
-		json_u64("memory_limit", s->memory_limit);
-		json_u64("default_cache", s->default_cache);
-		json_u64("default_queues", s->default_queues);
+		json_u64("memory_host", host_memory());
+		json_u64("memory_limit", s->params[PARAM_LIMIT]);
+		json_u64("default_cache", s->params[PARAM_CACHE]);
+		json_u64("default_queues", s->params[PARAM_QUEUES]);
 		json_u64("sessions", s->sessions);
 	}
 	json_close('{');
 	json_end();
 }
 
-static void print_text(const struct xbzctl_settings *s, bool device)
+static void print_text(const struct status *s)
 {
-	char a[16], b[16], c[16];
+	char a[16], b[16];
 
-	if (!device)
+	if (*s->version)
 		printf("module        %s\n", s->version);
-	printf("ABI version   %u\n", s->abi_version);
-	printf("codec         %s\n", s->codec);
-	printf("page size     %u bytes\n", s->page_size);
+	if (s->info.abi_version)
+		printf("ABI version   %u\n", s->info.abi_version);
+	printf("codec         %s\n", s->info.codec);
+	if (s->info.abi_version)
+		printf("page size     %u bytes\n", 1U << s->info.page_shift);
 	printf("memory        %s used of %s allowed",
-	       size_text(a, s->memory_used), size_text(b, s->memory_max));
-	if (device) {
+	       size_text(a, s->info.memory_used),
+	       size_text(b, s->info.memory_max));
+	if (!*s->version) {
 		putchar('\n');
 		return;
 	}
-	printf(", host has %s\n", size_text(c, s->memory_host));
+	printf(", host has %s\n", size_text(a, host_memory()));
 	printf("defaults      cache %s, %llu queue%s\n",
-	       size_text(a, s->default_cache),
-	       (unsigned long long)s->default_queues,
-	       s->default_queues == 1 ? "" : "s");
-	printf("sessions      %u\n", s->sessions);
+	       size_text(a, s->params[PARAM_CACHE]),
+	       (unsigned long long)s->params[PARAM_QUEUES],
+	       s->params[PARAM_QUEUES] == 1 ? "" : "s");
+	printf("sessions      %llu\n", (unsigned long long)s->sessions);
 }
 
 /**
@@ -87,8 +130,7 @@ static void print_text(const struct xbzctl_settings *s, bool device)
  */
 int xbzctl_status(const struct xbzctl *ctl, int argc, char **argv)
 {
-	struct xbzctl_settings settings = { 0 };
-	struct xbzctl_nl *nl;
+	struct status status = { 0 };
 	int ret;
 
 	if (argc > 1) {
@@ -97,21 +139,15 @@ int xbzctl_status(const struct xbzctl *ctl, int argc, char **argv)
 		return XBZCTL_USAGE;
 	}
 	if (ctl->device) {
-		ret = from_device(ctl, &settings);
+		ret = ask_device(ctl->device, &status.info);
 		if (ret)
-			return ret;
-	} else {
-		nl = xbzctl_nl_open();
-		if (!nl)
-			return XBZCTL_FAILED;
-		ret = xbzctl_get_settings(nl, &settings);
-		xbzctl_nl_close(nl);
-		if (ret)
-			return XBZCTL_FAILED;
+			return device_failed(ctl->device, ret);
+	} else if (ask_module(&status)) {
+		return XBZCTL_FAILED;
 	}
 	if (ctl->json)
-		print_json(&settings, ctl->device);
+		print_json(&status);
 	else
-		print_text(&settings, ctl->device);
+		print_text(&status);
 	return XBZCTL_OK;
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xbzctl top: all sessions, again and again, with rates between two looks, and
- * how long each will take to converge. On a terminal it is one screen, of the
- * size that the terminal has at the moment; elsewhere, and with TERM=dumb, one
- * table follows the other.
+ * xbzctl top: all sessions, periodically, with rates between two samples and the
+ * time that each needs to converge. A terminal shows one screen, which follows
+ * its size; other outputs, and TERM=dumb, get one table after the other.
  */
 #include "args.h"
 #include "netlink.h"
@@ -20,9 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RAW_RECORD (4096 + 8)
 #define MIB (1 << 20)
-/* A reason that has no room at the end of its line is below the name instead. */
+/* Indents a reason that does not fit into its line and gets one of its own. */
 #define UNDER_NAME "      "
 
 struct look {
@@ -49,7 +47,7 @@ static const struct xbzctl_session *find(const struct look *look, uint32_t id)
 	return NULL;
 }
 
-/* Pages a second that the guest dirties, by the log of the last pass. */
+/* Pages that the guest dirtied per second during the last pass. */
 static double dirty_rate(const struct xbzctl_session *s)
 {
 	uint64_t time = s->has_last ? s->last[XBZRLE_A_PASS_TIME] : 0;
@@ -57,7 +55,7 @@ static double dirty_rate(const struct xbzctl_session *s)
 	return time ? s->pass[XBZRLE_A_PASS_DIRTY] / (time / 1e9) : 0;
 }
 
-/* What all dirty pages so far would have taken whole, and did take. */
+/* Bytes saved against sending all pages whole, in per cent. */
 static double saving(const uint64_t *st)
 {
 	uint64_t pages = st[XBZRLE_A_STATS_PAGES_SAME] +
@@ -66,13 +64,13 @@ static double saving(const uint64_t *st)
 			 st[XBZRLE_A_STATS_PAGES_RAW];
 
 	return pages ? 100 - percent(st[XBZRLE_A_STATS_BYTES],
-				     pages * RAW_RECORD) : 0;
+				     pages * XBZCTL_RAW_BYTES) : 0;
 }
 
 static void converges(char *to, size_t size, const struct xbzctl_session *s,
 		      double wire)
 {
-	/* What a dirty page takes, by the estimate. */
+	/* Bytes of a dirty page, by the estimate. */
 	double each = s->dirty ? (double)s->bytes / s->dirty : 0;
 	double grows = dirty_rate(s) * each;
 
@@ -99,7 +97,7 @@ static double wire_rate(const struct xbzctl_session *s, const struct look *last,
 		before->stats[XBZRLE_A_STATS_BYTES]) / seconds;
 }
 
-/* A session's line, or two; returns how many, and prints none if there is no room. */
+/* A session's one or two lines; returns their number, 0 if there is no room. */
 static int print_lines(const struct xbzctl_session *s, double wire, int columns,
 		       int rows)
 {
@@ -161,7 +159,7 @@ static void print_table(const struct look *this, const struct look *last,
 	int columns, rows, lines;
 	long i;
 
-	/* It stays zero where the output is no terminal. */
+	/* The size stays zero if the output is not a terminal. */
 	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
 	columns = size.ws_col ? size.ws_col : 255;
 	rows = size.ws_row > 3 && screen ? size.ws_row - 3 : 1 << 20;
@@ -191,16 +189,16 @@ static void wait_for(double seconds)
 }
 
 static int run(const struct xbzctl *ctl, struct xbzctl_nl *nl, double seconds,
-	       double count)
+	       uint64_t count)
 {
 	const char *term = getenv("TERM");
 	bool screen = !ctl->json && isatty(STDOUT_FILENO) && term &&
 		      strcmp(term, "dumb");
 	struct look last = { 0 }, this;
 
-	for (; count >= 1; count--) {
+	for (; count; count--) {
 		this.all = NULL;
-		this.nr = xbzctl_get_sessions(nl, true, &this.all);
+		this.nr = xbzctl_get_sessions(nl, &this.all);
 		this.when = now();
 		if (this.nr < 0) {
 			free(last.all);
@@ -229,7 +227,7 @@ static int run(const struct xbzctl *ctl, struct xbzctl_nl *nl, double seconds,
  */
 int xbzctl_top(const struct xbzctl *ctl, int argc, char **argv)
 {
-	double seconds = 1, count = 1e300;
+	double seconds = 1, count = 1e18;
 	struct xbzctl_nl *nl;
 	bool good = true;
 	int opt, ret;

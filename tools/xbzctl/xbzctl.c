@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * xbzctl: the control tool. Here are the options before the subcommand and the
- * table of subcommands; what these do is in files of their own.
+ * xbzctl: the control tool. The options before the subcommand, and the table of
+ * subcommands, each of which is a file.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -18,21 +18,21 @@ static const struct {
 	{ "status", "the module: ABI, codec, limits, memory in use",
 	  xbzctl_status },
 	{ "list", "all sessions, a line each", xbzctl_list },
-	{ "show", "SESSION: one session, its regions and queues", xbzctl_show },
-	{ "cache", "size SIZE [SESSION], limit SIZE: how much is remembered",
+	{ "show", "SESSION: one session and its queues", xbzctl_show },
+	{ "cache", "size SIZE [SESSION], limit SIZE: memory for cached pages",
 	  xbzctl_cache },
 	{ "apply", "[FILE]: the host's settings from /etc/xbzrle.conf, or FILE",
 	  xbzctl_apply },
-	{ "flush", "[SESSION]: drop the copies of a session, or of all",
+	{ "flush", "[SESSION]: drop the cached pages of a session, or of all",
 	  xbzctl_flush },
 	{ "stats", "[SESSION]: counters, with QEMU's names beside them",
 	  xbzctl_stats },
-	{ "monitor", "[-n COUNT]: events as they come", xbzctl_monitor },
+	{ "monitor", "[-n COUNT]: events", xbzctl_monitor },
 	{ "top", "[-d SECONDS] [-n COUNT]: all sessions with their rates",
 	  xbzctl_top },
-	{ "bench", "[-m SIZE] [-q QUEUES] [-t SECONDS]: how quick it is here",
+	{ "bench", "[-m SIZE] [-q QUEUES] [-t SECONDS]: the speed of this host",
 	  xbzctl_bench },
-	{ "doctor", "what a migration needs, and what mends it",
+	{ "doctor", "what a migration needs, and the commands that mend it",
 	  xbzctl_doctor },
 };
 
@@ -50,7 +50,7 @@ static void usage(FILE *out)
 		"  --device PATH  the device (status, bench)\n"
 		"  --version      print the version\n"
 		"  --help         print this\n\n"
-		"Exit status: 0 for success, 1 if it failed, 2 for a command line that is not understood.\n");
+		"Exit status: 0 for success, 1 if it failed, 2 for an invalid command line.\n");
 }
 
 int main(int argc, char **argv)

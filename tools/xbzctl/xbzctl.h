@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What xbzctl's subcommands share: each is a file of its own with one function,
- * and an entry in the table of xbzctl.c.
+ * The parts that xbzctl's subcommands share. Each subcommand is a file with one
+ * function, and an entry in the table of xbzctl.c.
  */
 #ifndef XBZCTL_H
 #define XBZCTL_H
@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define XBZCTL_DEVICE "/dev/xbzrle"
+#define XBZCTL_MODULE "/sys/module/xbzrle"
 
 /* Exit statuses. */
 #define XBZCTL_OK 0
@@ -19,7 +20,7 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /**
- * struct xbzctl - what the command line said before the subcommand
+ * struct xbzctl - options before the subcommand
  * @json: print JSON
  * @openmetrics: print OpenMetrics
  * @device: path of the device, or NULL

@@ -2,48 +2,54 @@
 /*
  * xbzrle: delta encoding of a migrating guest's dirty pages.
  *
- * The ABI of /dev/xbzrle: ioctls and mmap areas, and nothing else. The prose
- * and a complete example are in Documentation/uapi.rst.
+ * The ABI of /dev/xbzrle: ioctls and mmap areas. Documentation/uapi.rst explains
+ * their use and has a complete example.
  *
- * One open file is one session: one outgoing migration of one VM. All sizes are
- * in bytes, all page numbers count pages of XBZRLE_PAGE_SIZE from the start of
- * a region, all members are native endian.
+ * XBZRLE_SETUP on the device creates a session and returns its file descriptor;
+ * all other ioctls but XBZRLE_INFO work on a session. A session is one outgoing
+ * migration of one VM, and ends when its file is closed and no mapping of it
+ * needs the file any more. The device can create any number of sessions, at the
+ * same time and one after the other.
  *
- * Every argument struct begins with its own size, as the caller was compiled,
- * so that it can grow at the end: a shorter struct than the kernel's is taken
- * with the missing members zero, a longer one if what the kernel does not know
- * is zero (-E2BIG otherwise). On return the kernel writes as much of the struct
- * as the caller's size says. The number of an ioctl holds no size.
+ * Sizes are in bytes, page numbers count pages of XBZRLE_PAGE_SIZE from the
+ * start of a region, and all members are native endian.
  *
- * Errors that every ioctl can return:
+ * Each argument struct begins with its own size as the caller was compiled, so
+ * that it can grow at the end. A shorter struct than the kernel's is accepted
+ * down to its first version (XBZRLE_*_SIZE_VER0); missing members read as zero.
+ * A longer one is accepted if the part that the kernel does not know is zero.
+ * The kernel writes back as much of the struct as the caller's size covers.
+ * Ioctl numbers do not encode a size.
  *
- *   -ENOTTY      no such ioctl
+ * Errors common to all ioctls:
+ *
+ *   -ENOTTY      no such ioctl on this kind of file
  *   -EFAULT      the argument struct cannot be read or written
  *   -EINVAL      size below the first version's, or a reserved member not zero
- *   -E2BIG       a member that this kernel does not know is not zero, or size is
- *                above a page
+ *   -E2BIG       a member that this kernel does not know is not zero, or size
+ *                exceeds a page
  *   -EOPNOTSUPP  a flag that this kernel does not know
  *   -EPERM       the session belongs to another address space: it is bound to
- *                the one that called XBZRLE_SETUP, and neither a fork's child
- *                nor a process that was passed the file may use it
- *   -ENOTCONN    XBZRLE_SETUP has not been called (all but INFO and SETUP)
- *   -EINTR       a fatal signal came while waiting for the session
- *   -ENOMEM      no memory, or the memory cgroup's or the host's limit
+ *                the caller of XBZRLE_SETUP; a forked child or a process that
+ *                received the file cannot use it
+ *   -EINTR       a fatal signal arrived while waiting for the session
+ *   -ENOMEM      out of memory, or the memory cgroup's or the host's limit
  *
- * A call that fails leaves the session as it was.
+ * A failed call leaves the session unchanged, unless the error says otherwise.
  */
 #ifndef _UAPI_LINUX_XBZRLE_H
 #define _UAPI_LINUX_XBZRLE_H
 
 #include <linux/ioctl.h>
 #include <linux/types.h>
+#include <linux/xbzrle_counters.h>
 
 #define XBZRLE_ABI_VERSION	1
 
 #define XBZRLE_PAGE_SHIFT	12
 #define XBZRLE_PAGE_SIZE	(1 << XBZRLE_PAGE_SHIFT)
 
-/* A queue owns whole chunks of this many pages: 2 MiB. */
+/* Pages belong to queues in chunks of this many pages: 2 MiB. */
 #define XBZRLE_CHUNK_PAGES	512
 
 #define XBZRLE_MAX_QUEUES	64
@@ -54,14 +60,16 @@
 #define XBZRLE_RECORD_MAX	(8 + 1 + 255 + XBZRLE_PAGE_SIZE)
 
 /*
- * Scratch memory of the caller's through which the module talks to KVM: any
- * writable memory, 8-byte aligned. ENCODE and CLEAR need this much; SYNC needs
- * XBZRLE_SCRATCH_HEAD and a bit for each page of the largest slot, rounded up
- * to 8 bytes. Nothing in it has to last between calls. The module trusts none
- * of what it finds there.
+ * Scratch memory: writable memory of the caller, 8-byte aligned, through which
+ * the module calls KVM. ENCODE and CLEAR need XBZRLE_SCRATCH_MIN. SYNC needs
+ * XBZRLE_SCRATCH_SYNC() of the largest slot's pages. Its content need not last
+ * between calls; the module treats it as untrusted.
  */
 #define XBZRLE_SCRATCH_HEAD	64
 #define XBZRLE_SCRATCH_MIN	8192
+/* The head, a bit for each page in whole 64-bit words, and a guard word. */
+#define XBZRLE_SCRATCH_SYNC(nr_pages) \
+	(XBZRLE_SCRATCH_HEAD + ((nr_pages) + 63) / 64 * 8 + 8)
 
 #define XBZRLE_IOC_TYPE		0xBA
 #define XBZRLE_INFO		_IO(XBZRLE_IOC_TYPE, 0x00)
@@ -82,24 +90,39 @@
 #define XBZRLE_FEATURE_ZERO_BASE	(1ULL << 1) /* deltas against zero */
 #define XBZRLE_FEATURE_DEFAULTS		(1ULL << 2) /* XBZRLE_SETUP_DEFAULT_* */
 
+#define XBZRLE_INFO_SIZE_VER0		96
+#define XBZRLE_SETUP_SIZE_VER0		128
+#define XBZRLE_REGION_SIZE_VER0		304
+#define XBZRLE_REGION_DEL_SIZE_VER0	16
+#define XBZRLE_SLOT_SIZE_VER0		32
+#define XBZRLE_SLOT_DEL_SIZE_VER0	16
+#define XBZRLE_SYNC_SIZE_VER0		56
+#define XBZRLE_CLEAR_SIZE_VER0		48
+#define XBZRLE_ENCODE_SIZE_VER0		112
+#define XBZRLE_INVALIDATE_SIZE_VER0	32
+#define XBZRLE_CACHE_SIZE_VER0		32
+#define XBZRLE_COUNTERS_SIZE_VER0	184
+
 /**
- * struct xbzrle_info - XBZRLE_INFO: what this module can do
+ * struct xbzrle_info - XBZRLE_INFO: what this module supports
  * @size: sizeof(struct xbzrle_info)
  * @flags: must be zero
  * @abi_version: out: XBZRLE_ABI_VERSION of the module
- * @page_shift: out: the page size it works with
+ * @page_shift: out: the supported page size
  * @features: out: XBZRLE_FEATURE_*
- * @max_queues: out: queues in a session
- * @max_regions: out: regions in a session
- * @max_slots: out: KVM slots in a session
- * @scratch_min: out: what ENCODE and CLEAR need of scratch memory
+ * @max_queues: out: maximum number of queues in a session
+ * @max_regions: out: maximum number of regions in a session
+ * @max_slots: out: maximum number of KVM slots in a session
+ * @scratch_min: out: scratch memory that ENCODE and CLEAR need
  * @ring_bytes_min: out: smallest ring of a queue
  * @ring_bytes_max: out: largest ring of a queue
  * @memory_max: out: the host's limit on the memory of all sessions
- * @memory_used: out: what they use now
+ * @memory_used: out: what all sessions use now
  * @codec: out: name of the codec variant in use, NUL terminated
+ * @log_block_pages_min: out: smallest log block
+ * @log_block_pages_max: out: largest log block, and the default
  *
- * Needs no setup; any process may call it.
+ * On the device. No session is needed.
  */
 struct xbzrle_info {
 	__u32 size;
@@ -116,45 +139,55 @@ struct xbzrle_info {
 	__u64 memory_max;
 	__u64 memory_used;
 	__u8 codec[16];
+	__u32 log_block_pages_min;
+	__u32 log_block_pages_max;
 };
 
 /* xbzrle_setup.flags */
 /* The VM has KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 enabled. */
 #define XBZRLE_SETUP_MANUAL_PROTECT	(1U << 0)
-/* cache_bytes is 0, and becomes what the host has as default. */
+/* cache_bytes is 0 on entry; the host's default is used and returned. */
 #define XBZRLE_SETUP_DEFAULT_CACHE	(1U << 1)
 /* The same for nr_queues. */
 #define XBZRLE_SETUP_DEFAULT_QUEUES	(1U << 2)
 
 /**
- * struct xbzrle_setup - XBZRLE_SETUP: bind the session, once
+ * struct xbzrle_setup - XBZRLE_SETUP: create a session
  * @size: sizeof(struct xbzrle_setup)
  * @flags: XBZRLE_SETUP_*
  * @page_shift: XBZRLE_PAGE_SHIFT: the granule of bitmaps and records
- * @nr_queues: 1 to XBZRLE_MAX_QUEUES
- * @ring_bytes: a queue's ring: a power of two within INFO's bounds
- * @cache_bytes: the cache of the whole session, 0 for none; what the host's
- *	limit does not allow is not used
- * @vm_fd: the KVM VM whose log is harvested, or -1 for none
- * @reserved: must be zero
+ * @nr_queues: 1 to XBZRLE_MAX_QUEUES. A queue is encoded by one thread at a
+ *	time, so more queues than processors bring nothing
+ * @ring_bytes: a queue's ring: a power of two within INFO's bounds. It bounds
+ *	what can be encoded ahead of the consumer
+ * @cache_bytes: cache of the whole session, 0 for none; memory beyond the host's
+ *	limit is not used
+ * @vm_fd: the KVM VM whose dirty log is harvested, or -1 for none
+ * @log_block_pages: pages of KVM's log that are cleared by one call: a power of
+ *	two within INFO's bounds, or 0 for the largest. Smaller blocks make the
+ *	call that clears one shorter, and there are more of them
  * @name: the VM's name for people to read, NUL terminated
  * @session: out: the session's number on this host
  * @ring_offset: out: mmap offset of the first queue's ring
  * @ring_stride: out: distance from one queue's ring to the next
  *
- * Queue q's mapping lies at @ring_offset + q * @ring_stride: one writable page
- * with struct xbzrle_ring_cons; behind it, to be mapped read-only, one page
- * with struct xbzrle_ring_prod, then @ring_bytes of data, then the same data
- * once more, so that each batch is contiguous wherever it starts.
+ * On the device. Returns the session's file descriptor, which has O_CLOEXEC set.
  *
- *   -EBUSY    done before
- *   -EDOM     a page size that this module does not support
- *   -ERANGE   nr_queues or ring_bytes outside the bounds, or no power of two
- *   -EBADF    vm_fd is no open file
- *   -EBADFD   vm_fd is no KVM VM
+ * The mapping of queue q lies at @ring_offset + q * @ring_stride of the session:
+ * a writable page with struct xbzrle_ring_cons; behind it, to be mapped
+ * read-only, a page with struct xbzrle_ring_prod, @ring_bytes of data, and the
+ * same data once more, so that a batch is contiguous wherever it starts. All
+ * mmap offsets are below 2^44: a 32-bit caller can use them.
+ *
+ *   -EDOM     unsupported page size
+ *   -ERANGE   nr_queues, ring_bytes or log_block_pages out of bounds, or one of
+ *             the last two is not a power of two
+ *   -EBADF    vm_fd is not an open file
+ *   -EBADFD   vm_fd is not a KVM VM
  *   -EXDEV    the VM belongs to another process
- *   -EINVAL   a flag that needs a VM, without one; a default is asked for and
- *             a number given; name not terminated
+ *   -EINVAL   a flag that needs a VM, without one; a default is requested and a
+ *             number given; name not terminated
+ *   -EMFILE   the caller's limit of open files
  */
 struct xbzrle_setup {
 	__u32 size;
@@ -164,7 +197,7 @@ struct xbzrle_setup {
 	__u64 ring_bytes;
 	__u64 cache_bytes;
 	__s32 vm_fd;
-	__u32 reserved;
+	__u32 log_block_pages;
 	__u8 name[64];
 	__u64 session;
 	__u64 ring_offset;
@@ -177,20 +210,20 @@ struct xbzrle_setup {
  * @flags: must be zero
  * @region: out: the region's number
  * @reserved: must be zero
- * @addr: where the block lies in the caller, page aligned
+ * @addr: the block's address in the caller, page aligned
  * @nr_pages: its size
  * @bitmap_offset: out: mmap offset of its bitmap
  * @bitmap_bytes: out: size of the bitmap's mapping, whole pages
  * @name: the block's name in the stream, 1 to 255 bytes and a NUL
  *
  * The bitmap has a bit for each page, bit 0 of the first 64-bit word for page
- * 0, and starts all clear. It is shared: whoever learns that a page is dirty
- * sets its bit (atomically), whoever learns that it need not be sent clears it
- * (after XBZRLE_CLEAR, see there).
+ * 0, and starts all clear. It is shared: the caller sets bits of pages that it
+ * knows to be dirty, and clears bits of pages that need not be sent (after
+ * XBZRLE_CLEAR). Both must be atomic.
  *
- *   -EINVAL   addr not aligned, nr_pages 0, a name that is empty or endless
+ *   -EINVAL   addr not aligned, nr_pages 0, name empty or not terminated
  *   -EEXIST   overlaps another region, or has its name
- *   -ENXIO    not all of it is mapped
+ *   -ENXIO    part of it is not mapped
  *   -ENOSPC   XBZRLE_MAX_REGIONS regions exist, or all together would have more
  *             than 2^32 pages
  */
@@ -207,13 +240,13 @@ struct xbzrle_region {
 };
 
 /**
- * struct xbzrle_region_del - XBZRLE_REGION_DEL: forget a block
+ * struct xbzrle_region_del - XBZRLE_REGION_DEL: remove a block
  * @size: sizeof(struct xbzrle_region_del)
  * @flags: must be zero
  * @region: its number
  * @reserved: must be zero
  *
- * A mapping of its bitmap stays valid but nothing reads it any more.
+ * A mapping of its bitmap stays valid, but is not read any more.
  *
  *   -ENOENT   no such region
  *   -EBUSY    a slot lies in it
@@ -230,17 +263,23 @@ struct xbzrle_region_del {
  * @size: sizeof(struct xbzrle_slot)
  * @flags: must be zero
  * @slot: KVM's number for it, the address space in the upper 16 bits
- * @region: the region it lies in
+ * @region: the region that it maps
  * @first_page: the region's page that is the slot's page 0
  * @nr_pages: the slot's size
  *
- * From here to SLOT_DEL nobody else may fetch or clear the slot's log. Several
- * slots may show the same pages.
+ * Until SLOT_DEL, only the session may fetch or clear the slot's log. Several
+ * slots may map the same pages.
+ *
+ * @nr_pages must be the size that KVM has: KVM writes a bit for each of the
+ * slot's pages to the scratch memory, in 64-bit words, whatever size is given
+ * here. SYNC reports with EOVERFLOW a slot of another number of words, and a
+ * dirty page behind the end. A slot that is smaller by less than a word shows as
+ * XBZRLE_STATUS_LOG.
  *
  *   -ENODEV   the session has no VM
  *   -ENOENT   no such region
- *   -ERANGE   not inside the region, or of no size
- *   -EEXIST   the slot is there already: SLOT_DEL comes first
+ *   -ERANGE   not inside the region, or empty
+ *   -EEXIST   the slot exists already: SLOT_DEL comes first
  *   -ENOSPC   XBZRLE_MAX_SLOTS slots exist, or all together would have more
  *             than 2^34 pages
  */
@@ -254,14 +293,14 @@ struct xbzrle_slot {
 };
 
 /**
- * struct xbzrle_slot_del - XBZRLE_SLOT_DEL: give a slot's log back
+ * struct xbzrle_slot_del - XBZRLE_SLOT_DEL: stop harvesting a slot
  * @size: sizeof(struct xbzrle_slot_del)
  * @flags: must be zero
  * @slot: KVM's number for it
  * @reserved: must be zero
  *
- * What was fetched stays in the region's bitmap. Call it before KVM deletes or
- * moves the slot, then fetch the slot's log once more and set the bits.
+ * Fetched bits stay in the region's bitmap. Call it before KVM deletes or moves
+ * the slot, then fetch the slot's log once more and set the bits.
  *
  *   -ENOENT   no such slot
  */
@@ -276,17 +315,18 @@ struct xbzrle_slot_del {
  * struct xbzrle_sync - XBZRLE_SYNC: fetch KVM's logs into the bitmaps
  * @size: sizeof(struct xbzrle_sync)
  * @flags: must be zero
- * @scratch: scratch memory, see XBZRLE_SCRATCH_HEAD
- * @scratch_bytes: its size
+ * @scratch: scratch memory
+ * @scratch_bytes: its size, XBZRLE_SCRATCH_SYNC() of the largest slot
  * @new_dirty: out: bits that were clear in the bitmaps and are now set
- * @pass: out: how often this session has synced
- * @slots_failed: out: slots that KVM would not give the log of
+ * @pass: out: number of SYNC calls of this session
+ * @slots_failed: out: number of slots whose log could not be fetched
  * @failed_slot: out: the first of these
- * @failed_errno: out: and KVM's error for it, positive
+ * @failed_errno: out: its error, positive: KVM's, or EOVERFLOW for a slot whose
+ *	log has another number of words than the size given to SLOT_SET
  * @reserved: must be zero
  *
- * Waits for running ENCODEs to end. A slot that fails does not keep the others
- * from being fetched; if its bits may be gone, all its pages become dirty.
+ * Waits for running ENCODEs. The other slots are fetched even if one fails. All
+ * pages of a failed slot become dirty if its bits may be lost.
  *
  *   -EINVAL   scratch not aligned, or too small for the largest slot
  */
@@ -304,23 +344,23 @@ struct xbzrle_sync {
 };
 
 /**
- * struct xbzrle_clear - XBZRLE_CLEAR: clear KVM's log for pages not to be sent
+ * struct xbzrle_clear - XBZRLE_CLEAR: clear KVM's log of pages not to be sent
  * @size: sizeof(struct xbzrle_clear)
  * @flags: must be zero
  * @region: the region
  * @reserved: must be zero
  * @first_page: first page
- * @nr_pages: how many
+ * @nr_pages: number of pages
  * @scratch: scratch memory, XBZRLE_SCRATCH_MIN
  * @scratch_bytes: its size
  *
- * Whoever takes bits out of the bitmap itself (free page hints, discarded
- * memory) calls this first; otherwise the next SYNC brings them back.
+ * Call it before clearing bits of the bitmap (free page hints, discarded
+ * memory); otherwise the next SYNC sets them again.
  *
  *   -ENOENT   no such region
  *   -ERANGE   not inside the region
  *   -EINVAL   scratch not aligned or too small
- *   -EIO      KVM refused; the pages stay dirty in its log
+ *   -EIO      KVM refused; pages from there on stay dirty in its log
  */
 struct xbzrle_clear {
 	__u32 size;
@@ -334,11 +374,11 @@ struct xbzrle_clear {
 };
 
 /* xbzrle_encode.flags */
-/* The guest has stopped: remember nothing that is not remembered already. */
+/* The guest has stopped: do not add pages to the cache. */
 #define XBZRLE_ENCODE_LAST_STAGE	(1U << 0)
 
 /* xbzrle_encode.status: why the batch ended; at least one is set */
-#define XBZRLE_STATUS_IDLE	(1U << 0) /* nothing dirty is left in this queue */
+#define XBZRLE_STATUS_IDLE	(1U << 0) /* no dirty page is left in this queue */
 #define XBZRLE_STATUS_BUDGET	(1U << 1) /* budget or max_pages reached */
 #define XBZRLE_STATUS_FULL	(1U << 2) /* no room in the ring */
 #define XBZRLE_STATUS_SIGNAL	(1U << 3) /* a signal is pending */
@@ -346,35 +386,36 @@ struct xbzrle_clear {
 #define XBZRLE_STATUS_LOG	(1U << 5) /* KVM's log cannot be cleared, same */
 
 /**
- * struct xbzrle_encode - XBZRLE_ENCODE: one batch of a queue
+ * struct xbzrle_encode - XBZRLE_ENCODE: encode a batch of a queue
  * @size: sizeof(struct xbzrle_encode)
  * @flags: XBZRLE_ENCODE_*
- * @queue: which queue
- * @max_pages: dirty pages to look at, 0 for no such bound
+ * @queue: the queue
+ * @max_pages: dirty pages to process, 0 for no bound
  * @budget: bytes after which to stop (by less than a record), 0 for no bound
- * @scratch: scratch memory, XBZRLE_SCRATCH_MIN; not needed without a VM
+ * @scratch: scratch memory, XBZRLE_SCRATCH_MIN; not needed without slots
  * @scratch_bytes: its size
- * @pos: out: ring position where the batch begins
+ * @pos: out: ring position of the batch
  * @bytes: out: its size; the batch is one contiguous range
  * @pages: out: dirty bits that were taken: the sum of the four below
- * @pages_same: out: found unchanged, nothing sent
- * @pages_zero: out: sent as zero pages
- * @pages_delta: out: sent as deltas
- * @pages_raw: out: sent whole
+ * @pages_same: out: unchanged pages, for which nothing was sent
+ * @pages_zero: out: pages sent as zero
+ * @pages_delta: out: pages sent as deltas
+ * @pages_raw: out: pages sent whole
  * @status: out: XBZRLE_STATUS_*
- * @fault_region: out: with FAULT or LOG: where
- * @fault_page: out: with FAULT or LOG: where
+ * @fault_region: out: with FAULT or LOG: the page's region
+ * @fault_page: out: with FAULT or LOG: the page
  *
  * The batch lies at @pos modulo the ring's size and begins with a full header,
- * so batches of several queues and records of others can be interleaved. One
- * caller at a time encodes a queue; another one waits.
+ * so that batches of several queues and other records can be interleaved. A
+ * queue is encoded by one caller at a time; another one waits.
  *
  * A page that cannot be read, or whose log cannot be cleared, stays dirty, and
- * the next call goes on behind it.
+ * the next call continues behind it.
  *
  *   -ENOENT   no such queue
  *   -EINVAL   scratch not aligned or too small, and the session has slots
- *   -EPIPE    the consumer's position makes no sense, now or in a call before
+ *   -EPIPE    the consumer's position is invalid, now or in an earlier call; the
+ *             queue encodes nothing any more
  */
 struct xbzrle_encode {
 	__u32 size;
@@ -397,16 +438,18 @@ struct xbzrle_encode {
 };
 
 /**
- * struct xbzrle_invalidate - XBZRLE_INVALIDATE: others sent these pages
+ * struct xbzrle_invalidate - XBZRLE_INVALIDATE: pages were sent past the session
  * @size: sizeof(struct xbzrle_invalidate)
  * @flags: must be zero
  * @region: the region
  * @reserved: must be zero
  * @first_page: first page
- * @nr_pages: how many
+ * @nr_pages: number of pages
  *
- * What the session remembers of the pages is dropped. Whoever sends a page
- * past the session calls this before the page is encoded again.
+ * The session drops what it knows of the destination's content of these pages.
+ * A page that is sent past the session must be invalidated before it is encoded
+ * again, and batches that hold the page must be sent before it: the module sees
+ * when a batch is released, not when it is sent, and so cannot check this.
  *
  *   -ENOENT   no such region
  *   -ERANGE   not inside the region
@@ -425,11 +468,11 @@ struct xbzrle_invalidate {
  * @size: sizeof(struct xbzrle_cache)
  * @flags: must be zero
  * @cache_bytes: the new limit, 0 for no cache
- * @old_bytes: out: the limit before
- * @used_bytes: out: what the cache holds after
+ * @old_bytes: out: the previous limit
+ * @used_bytes: out: what the cache holds afterwards
  *
- * May be called at any time; waits for running ENCODEs to end. A smaller cache
- * keeps what fits.
+ * Allowed at any time; waits for running ENCODEs. A smaller cache keeps what
+ * still fits.
  */
 struct xbzrle_cache {
 	__u32 size;
@@ -439,71 +482,19 @@ struct xbzrle_cache {
 	__u64 used_bytes;
 };
 
+/*
+ * XBZRLE_COUNTERS: <linux/xbzrle_counters.h> has its struct, generated from the
+ * one list of counters.
+ */
 /* xbzrle_counters.queue: the sum over all queues */
 #define XBZRLE_ALL_QUEUES	(~0U)
 
 /**
- * struct xbzrle_counters - XBZRLE_COUNTERS: what was done since SETUP
- * @size: sizeof(struct xbzrle_counters)
- * @flags: must be zero
- * @queue: a queue, or XBZRLE_ALL_QUEUES
- * @reserved: must be zero
- * @pages_same: out: dirty pages found unchanged
- * @pages_zero: out: pages sent as zero
- * @pages_delta: out: pages sent as deltas, those against zero included
- * @pages_raw: out: pages sent whole
- * @zero_based: out: pages sent as a zero record and a delta to it
- * @bytes: out: stream bytes put into the ring, all records
- * @bytes_delta: out: those of delta records, headers included
- * @cache_hits: out: dirty pages whose last-sent content was known
- * @cache_misses: out: those whose was not
- * @overflows: out: hits that had changed too much for a delta
- * @cache_pages: out: copies held now
- * @cache_zero: out: pages known as zero at the destination, which need none
- * @cache_limit: out: copies allowed
- * @evictions: out: copies dropped to make room or by a smaller limit
- * @batches: out: ENCODE calls that gave bytes
- * @ring_full: out: ENCODE calls that ended for want of room
- * @faults: out: pages that could not be read
- * @syncs: out: SYNC calls (of the session)
- * @log_dirty: out: bits that SYNC has newly set (of the session)
- * @log_clears: out: calls of KVM_CLEAR_DIRTY_LOG (of the session)
- *
- *   -ENOENT   no such queue
- */
-struct xbzrle_counters {
-	__u32 size;
-	__u32 flags;
-	__u32 queue;
-	__u32 reserved;
-	__u64 pages_same;
-	__u64 pages_zero;
-	__u64 pages_delta;
-	__u64 pages_raw;
-	__u64 zero_based;
-	__u64 bytes;
-	__u64 bytes_delta;
-	__u64 cache_hits;
-	__u64 cache_misses;
-	__u64 overflows;
-	__u64 cache_pages;
-	__u64 cache_zero;
-	__u64 cache_limit;
-	__u64 evictions;
-	__u64 batches;
-	__u64 ring_full;
-	__u64 faults;
-	__u64 syncs;
-	__u64 log_dirty;
-	__u64 log_clears;
-};
-
-/**
  * struct xbzrle_ring_cons - the consumer's page of a ring, writable
- * @pos: bytes consumed since SETUP; the space before it may be reused. Stored
- *	with release semantics when nothing needs the bytes any more, and never
- *	moved back or ahead of the producer's: that ends the queue (-EPIPE).
- *	The end of the session wipes the ring, so nothing may need it then.
+ * @pos: bytes consumed since SETUP; the space before it may be reused. Store it
+ *	with release semantics when the bytes are not needed any more. It never
+ *	moves back or ahead of the producer's position: that ends the queue
+ *	(-EPIPE). The end of the session wipes the ring
  */
 struct xbzrle_ring_cons {
 	__u64 pos;
