@@ -17,12 +17,13 @@
 /* Steps of the clock's hand for one eviction. */
 #define XBZ_CLOCK_STEPS 16
 
-static unsigned long *xbz_entry(struct xbz_region *region, unsigned long page,
+static unsigned long *xbz_entry(struct xbz_cache *cache,
+				struct xbz_region *region, unsigned long page,
 				bool make)
 {
 	unsigned long **leaf = &region->leaf[page / XBZRLE_CHUNK_PAGES];
 
-	if (!*leaf && make)
+	if (!*leaf && make && xbz_mem_may_grow(&cache->credit))
 		*leaf = xbz_mem_leaf();
 	return *leaf ? &(*leaf)[page % XBZRLE_CHUNK_PAGES] : NULL;
 }
@@ -104,32 +105,32 @@ void xbz_cache_init(struct xbz_cache *cache, struct xbzrle_counters *counters,
 }
 
 /*
- * The snapshot becomes the cached page, and another page takes its place. The
- * page is not cached without memory or if all cached pages were used lately.
+ * The snapshot becomes the cached page, and another page takes its place: a new
+ * one while there is room, else that of an evicted page. The page is not cached if
+ * all cached pages were used lately.
  */
 static void xbz_cache_insert(struct xbz_cache *cache, struct xbz_region *region,
 			     unsigned long page, void **snapshot)
 {
 	/* If it shrinks after this, trimming drops the page again. */
 	u64 limit = READ_ONCE(cache->counters->cache_limit);
-	void *copy = *snapshot, *spare;
+	void *copy = *snapshot, *spare = NULL;
 	unsigned long *entry;
 	struct page *p;
 
 	if (!limit)
 		return;
-	entry = xbz_entry(region, page, true);
-	if (!entry)
-		goto out_refused;
-	if (cache->counters->cache_pages < limit) {
+	entry = xbz_entry(cache, region, page, true);
+	if (entry && cache->counters->cache_pages < limit &&
+	    xbz_mem_may_grow(&cache->credit))
 		spare = xbz_cache_page_alloc(true);
-		if (!spare)
-			goto out_refused;
-	} else {
+	if (!spare && (!entry || cache->counters->cache_pages < limit))
+		xbz_counter_inc(&cache->counters->cache_refused);
+	/* Without memory to grow, the cache goes on with what it has. */
+	if (entry && !spare)
 		spare = xbz_cache_evict(cache, false);
-		if (!spare)
-			return;
-	}
+	if (!spare)
+		return;
 
 	*snapshot = spare;
 	p = virt_to_page(copy);
@@ -137,10 +138,6 @@ static void xbz_cache_insert(struct xbz_cache *cache, struct xbz_region *region,
 	list_add_tail(&p->lru, &cache->lru);
 	*entry = (unsigned long)copy;
 	xbz_counter_inc(&cache->counters->cache_pages);
-	return;
-
-out_refused:
-	xbz_counter_inc(&cache->counters->cache_refused);
 }
 
 /**
@@ -161,7 +158,8 @@ out_refused:
 void xbz_cache_commit(struct xbz_cache *cache, struct xbz_region *region,
 		      unsigned long page, enum xbz_known known, void **snapshot)
 {
-	unsigned long *entry = xbz_entry(region, page, known == XBZ_KNOWN_ZERO);
+	unsigned long *entry = xbz_entry(cache, region, page,
+					 known == XBZ_KNOWN_ZERO);
 	void *copy;
 
 	if (entry && known == XBZ_KNOWN_COPY) {

@@ -24,6 +24,7 @@
  * @lru: the cached pages in the order of the clock's hand
  * @counters: the queue's, of which this has cache_pages, cache_zero, cache_limit
  *	and evictions
+ * @credit: for xbz_mem_may_grow()
  *
  * Context: all under the queue's lock but cache_limit, which may change at any
  * time.
@@ -31,6 +32,7 @@
 struct xbz_cache {
 	struct list_head lru;
 	struct xbzrle_counters *counters;
+	int credit;
 };
 
 void *xbz_cache_page_alloc(bool optional);

@@ -11,6 +11,7 @@
 #include "netlink.h"
 #include "region.h"
 #include "session.h"
+#include "shrink.h"
 
 #include <xbzrle/codec.h>
 
@@ -432,12 +433,21 @@ static int __init xbz_init(void)
 
 	if (ret)
 		return ret;
-	ret = xbz_netlink_init();
+	ret = xbz_shrink_init();
 	if (ret)
 		return ret;
+	ret = xbz_netlink_init();
+	if (ret)
+		goto err_shrink;
 	ret = misc_register(&xbz_misc);
 	if (ret)
-		xbz_netlink_exit();
+		goto err_netlink;
+	return 0;
+
+err_netlink:
+	xbz_netlink_exit();
+err_shrink:
+	xbz_shrink_exit();
 	return ret;
 }
 
@@ -445,6 +455,7 @@ static void __exit xbz_exit(void)
 {
 	misc_deregister(&xbz_misc);
 	xbz_netlink_exit();
+	xbz_shrink_exit();
 	xbz_sessions_exit();
 }
 

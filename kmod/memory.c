@@ -6,12 +6,21 @@
  */
 #include "memory.h"
 
+#include "compat/memcg.h"
+
 #include <linux/atomic.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
+
+/* Pages that are left to the other users of a memory cgroup: 8 to 64 MiB. */
+#define XBZ_MEMCG_MARGIN_MIN (SZ_8M >> PAGE_SHIFT)
+#define XBZ_MEMCG_MARGIN_MAX (SZ_64M >> PAGE_SHIFT)
+/* Pages that each queue takes between two looks at what is left. */
+#define XBZ_CREDIT 16UL
 
 /* The limit in MiB; 0 is a quarter of the host's memory. */
 static unsigned int xbz_mem_limit_mib;
@@ -93,6 +102,50 @@ bool xbz_mem_charge(unsigned long pages)
 void xbz_mem_uncharge(unsigned long pages)
 {
 	atomic_long_sub(pages, &xbz_mem_total);
+}
+
+static unsigned long xbz_mem_less(unsigned long room, unsigned long margin)
+{
+	return room > margin ? room - margin : 0;
+}
+
+/*
+ * Pages that optional memory may take. The margins are for the guest, which may
+ * touch new memory at any time, for its process, and for the rest of the host.
+ */
+static unsigned long xbz_mem_room(void)
+{
+	unsigned long limit, room = xbz_memcg_room(&limit);
+	long host = si_mem_available();
+
+	room = xbz_mem_less(room, clamp(limit / 32, XBZ_MEMCG_MARGIN_MIN,
+					XBZ_MEMCG_MARGIN_MAX));
+	return min(room, xbz_mem_less(max(host, 0L), totalram_pages() / 64));
+}
+
+/**
+ * xbz_mem_may_grow() - ask before each allocation of optional memory
+ * @credit: 0 at first; allocations that may follow without looking at the host,
+ *	or, negative, refusals
+ *
+ * Context: process; may be preempted.
+ * Return: false while the memory cgroup or the host has less than a margin.
+ */
+bool xbz_mem_may_grow(int *credit)
+{
+	if (*credit < 0) {
+		++*credit;
+		return false;
+	}
+	if (!*credit) {
+		*credit = min(xbz_mem_room(), XBZ_CREDIT);
+		if (!*credit) {
+			*credit = -(int)XBZ_CREDIT;
+			return false;
+		}
+	}
+	--*credit;
+	return true;
 }
 
 /*

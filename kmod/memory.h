@@ -8,6 +8,7 @@ struct page;
 
 bool xbz_mem_charge(unsigned long pages);
 void xbz_mem_uncharge(unsigned long pages);
+bool xbz_mem_may_grow(int *credit);
 struct page *xbz_mem_page(bool optional);
 void *xbz_mem_leaf(void);
 void xbz_mem_page_free(struct page *page);

@@ -12,6 +12,7 @@
 #include "memory.h"
 #include "netlink.h"
 #include "region.h"
+#include "shrink.h"
 
 #include <linux/cred.h>
 #include <linux/err.h>
@@ -178,10 +179,13 @@ struct xbz_session *xbz_session_new(struct xbzrle_setup *arg)
 	mmgrab(current->mm);
 	s->mm = current->mm;
 
-	/* Observers find it from here on: it is complete. */
-	ret = xbz_session_publish(s);
+	/* Requesters and observers find it from here on: it is complete. */
+	ret = xbz_shrink_add(s);
 	if (ret)
 		goto err_mm;
+	ret = xbz_session_publish(s);
+	if (ret)
+		goto err_shrink;
 	xbz_event(s, XBZRLE_CMD_SESSION_START);
 
 	arg->session = s->id;
@@ -189,11 +193,19 @@ struct xbz_session *xbz_session_new(struct xbzrle_setup *arg)
 	arg->ring_stride = XBZ_MMAP_WINDOW;
 	return s;
 
+err_shrink:
+	xbz_shrink_del(s);
 err_mm:
 	mmdrop(s->mm);
-	put_pid(s->pid);
 	xbz_queues_destroy(s, s->nr_queues);
-	kvfree(s->queues);
+	kfree(s->log_buf);
+	kfree(s->regions);
+	if (s->vm)
+		fput(s->vm);
+	/* Reclaim may have a reference. */
+	xbz_session_put(s);
+	return ERR_PTR(ret);
+
 err_log_buf:
 	kfree(s->log_buf);
 err_regions:
@@ -215,6 +227,7 @@ err_free:
 void xbz_session_end(struct xbz_session *s)
 {
 	xbz_session_unpublish(s);
+	xbz_shrink_del(s);
 	xbz_event(s, XBZRLE_CMD_SESSION_END);
 
 	xbz_slot_del_all(s);

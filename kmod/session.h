@@ -19,6 +19,7 @@ struct mm_struct;
 struct pid;
 struct vm_area_struct;
 struct xbz_region;
+struct xbz_shrink_item;
 
 /* A part of a KVM bitmap: what fits the scratch memory of one CLEAR. */
 #define XBZ_LOG_BUF_BYTES (XBZRLE_SCRATCH_MIN - XBZRLE_SCRATCH_HEAD)
@@ -79,6 +80,7 @@ struct xbz_pass {
  * @slot_pages: pages of all slots
  * @log_buf: a part of a KVM bitmap
  * @counters: those of the whole session
+ * @shrink_item: its item in the shrinker's list
  * @refused: cache_refused of its counters at the start of the pass
  * @now: the current pass
  * @last: the previous pass
@@ -116,6 +118,7 @@ struct xbz_session {
 	u64 *log_buf;
 
 	struct xbzrle_counters counters;
+	struct xbz_shrink_item *shrink_item;
 	u64 refused;
 	struct xbz_pass now;
 	struct xbz_pass last;

@@ -114,6 +114,11 @@ MUTATIONS = (
     Mutation(9, "pages are freed as they are", (
         ("kmod/memory.c", "	clear_highpage(page);\n", ""),
     ), ("kunit", "test_secrets")),
+    Mutation(10, "the cache takes the cgroup's last page", (
+        ("kmod/memory.c",
+         "		*credit = min(xbz_mem_room(), XBZ_CREDIT);\n",
+         "		*credit = XBZ_CREDIT;\n"),
+    ), ("test_memcg",)),
     Mutation(10, "a copy that was evicted is still taken for one", (
         ("kmod/cache.c",
          "		xbz_counter_dec(&cache->counters->cache_pages);\n"
