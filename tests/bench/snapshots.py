@@ -2,13 +2,15 @@
 """Real pages: what a guest's memory held, and what it held two seconds later.
 
 What lives here: booting a Debian guest in the rig that runs one of guests/,
-saving its memory twice, and keeping the pages that differ, as pairs of old and
-new page, in the cache. What does not: the rig (tests/rig), QMP (tests/e2e).
+saving its memory several times, and keeping the pages that differ between two
+times, as pairs of old and new page, in the cache. What does not: the rig
+(tests/rig), QMP (tests/e2e), and traces of more than two times (traces.py).
 
 They are made where they are wanted and never checked in: a guest's memory holds
 parts of whatever is on the machine's disk.
 """
 
+import dataclasses
 import json
 import pathlib
 import tempfile
@@ -34,12 +36,23 @@ MAX_PAIRS = 64 * MIB // (2 * PAGE)
 PACKAGES = ("redis-tools", "gcc", "python3", "libsqlite3-0", "qemu-system-x86")
 
 
+@dataclasses.dataclass
+class Plan:
+    """How often a guest's memory is saved, and when."""
+    memory_mib: int = MEMORY_MIB
+    times: int = 2
+    apart_seconds: float = APART_SECONDS
+    # Whether the guest says that its load has begun; else from power-on.
+    warm: bool = True
+
+
 class Guest(machine.Qemu):
     """A machine of the rig's that is stopped and looked at while it runs."""
 
-    def __init__(self, kernel, options, work):
+    def __init__(self, kernel, options, work, plan):
         super().__init__(kernel, options)
         self.work = work
+        self.plan = plan
         self.socket = str(self.directory / "qmp")
         self.error = None
         self.thread = threading.Thread(target=self._watch, daemon=True)
@@ -52,7 +65,7 @@ class Guest(machine.Qemu):
         self.thread.start()
 
     def snapshot_files(self):
-        return [self.work / f"memory-{number}" for number in range(2)]
+        return [self.work / f"memory-{number}" for number in range(self.plan.times)]
 
     def _watch(self):
         try:
@@ -66,16 +79,16 @@ class Guest(machine.Qemu):
     def _snapshots(self):
         qmp = QMP.connect(self.socket, lambda: self.child.poll() is None, 30)
         deadline = time.monotonic() + WARM_SECONDS
-        while not (self.options.out / "warm").exists():
+        while self.plan.warm and not (self.options.out / "warm").exists():
             if time.monotonic() > deadline or self.child.poll() is not None:
                 raise RigError(f"the guest was not at work after {WARM_SECONDS} s")
             time.sleep(0.1)
         for number, path in enumerate(self.snapshot_files()):
-            time.sleep(APART_SECONDS)
+            time.sleep(self.plan.apart_seconds)
             qmp.command("stop")
-            qmp.command("pmemsave", timeout=120, val=0, size=MEMORY_MIB * MIB,
+            qmp.command("pmemsave", timeout=120, val=0, size=self.plan.memory_mib * MIB,
                         filename=str(path))
-            say(f"saved the guest's memory, {number + 1} of 2")
+            say(f"saved the guest's memory, {number + 1} of {self.plan.times}")
             qmp.command("cont")
         qmp.close()
 
@@ -88,7 +101,7 @@ def get(name):
                 for package in PACKAGES]
     key = cache.key(program, pathlib.Path(__file__), kernel.release, *versions)
     kept = cache.obtain("bench-pages", f"{name}-{key}",
-                        lambda work: _make(work, name, program, kernel))
+                        lambda work: _make(work, name, kernel))
     return kept / "pairs"
 
 
@@ -97,20 +110,27 @@ def describe(pairs):
     return json.loads((pairs.parent / "about.json").read_text())
 
 
-def _make(work, name, program, kernel):
+def run(work, name, kernel, plan, env=()):
+    """Files of the guest's memory, in the order of the plan's times."""
+    program = HERE / "guests" / name
     say(f"taking the memory of a guest that runs {name}")
     with tempfile.TemporaryDirectory(prefix="xbz-bench-") as out:
         options = machine.Options(
             # The guest's own program never ends; stage2 of the rig ends it.
             command=["sh", "-c", '"$1" & until [ -e "$XBZ_OUT/done" ]; do sleep 0.2; done',
                      "sh", str(program)],
-            mem=f"{MEMORY_MIB}M", kvm=False, out=pathlib.Path(out))
-        with Guest(kernel, options, work) as guest:
+            mem=f"{plan.memory_mib}M", kvm=False, out=pathlib.Path(out), env=dict(env))
+        with Guest(kernel, options, work, plan) as guest:
             status = guest.run()
             guest.thread.join()
             files = guest.snapshot_files()
     if guest.error or status:
         raise RigError(f"no memory of {name}: {guest.error or f'status {status}'}")
+    return files
+
+
+def _make(work, name, kernel):
+    files = run(work, name, kernel, Plan())
     about = _pairs(*files, work / "pairs")
     for path in files:
         path.unlink()
