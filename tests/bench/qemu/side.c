@@ -26,6 +26,8 @@
 
 #define PAGE_BYTES 4096
 #define BLOCK_NAME "pc.ram"
+/* Of a record behind the first. */
+#define HEADER_BYTES 8
 
 struct qemu_save {
 	encode_function *encode;
@@ -133,10 +135,44 @@ static void save(struct qemu_save *s, size_t page, const void *content)
 	s->transferred += 1 + 2 + len;
 }
 
+static bool is_zero(const uint8_t *content)
+{
+	return !content[0] && !memcmp(content, content + 1, PAGE_BYTES - 1);
+}
+
+/* As ram_save_target_page() does once the first pass is over. */
+static size_t save_any(struct qemu_save *s, size_t page, const void *content,
+		       uint64_t generation)
+{
+	uint64_t address = (uint64_t)page * PAGE_BYTES;
+	size_t before = s->transferred;
+
+	s->named = true;
+	if (is_zero(content)) {
+		cache_insert(s->cache, address, content, generation);
+		return HEADER_BYTES + 1;
+	}
+	if (!cache_is_cached(s->cache, address, generation)) {
+		cache_insert(s->cache, address, content, generation);
+		return HEADER_BYTES + PAGE_BYTES;
+	}
+	save(s, page, content);
+	return s->transferred - before;
+}
+
 static void flush(struct qemu_save *s)
 {
 	qemu_fflush(s->file);
 	s->named = false;
+}
+
+static void close_save(struct qemu_save *s)
+{
+	flush(s);
+	cache_fini(s->cache);
+	g_free(s->copy);
+	g_free(s->encoded);
+	g_free(s);
 }
 
 static int decode(const void *in, size_t len, void *page)
@@ -152,7 +188,9 @@ __attribute__((visibility("default"))) struct qemu_side QEMU_SIDE_SYMBOL = {
 	.load = load,
 	.cached = cached,
 	.save = save,
+	.save_any = save_any,
 	.flush = flush,
+	.close = close_save,
 	.decode = decode,
 };
 

@@ -34,7 +34,10 @@ struct qemu_save;
  * @load: put a page into the cache, as sent
  * @cached: the cache's copy of a page
  * @save: the save path of one page that is in the cache
+ * @save_any: the save path of any page in the pass @generation, behind the first;
+ *	the bytes of its record, whose header is that of the same block as before
  * @flush: empty the stream's buffer
+ * @close: free a page cache; its stream is not used again
  * @decode: apply a payload to a page; -1 if it is not one
  */
 struct qemu_side {
@@ -46,7 +49,10 @@ struct qemu_side {
 	void (*load)(struct qemu_save *save, size_t page, const void *content);
 	const void *(*cached)(struct qemu_save *save, size_t page);
 	void (*save)(struct qemu_save *save, size_t page, const void *content);
+	size_t (*save_any)(struct qemu_save *save, size_t page, const void *content,
+			   uint64_t generation);
 	void (*flush)(struct qemu_save *save);
+	void (*close)(struct qemu_save *save);
 	int (*decode)(const void *in, size_t len, void *page);
 };
 
