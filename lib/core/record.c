@@ -68,39 +68,6 @@ static int xbz_payload_zero_base(void *payload, size_t cap, const void *snapshot
 	return xbz_encode_zero_base(payload, cap, (void *)snapshot, snapshot);
 }
 
-/* A cached page: the codec brings the copy up to date. */
-static u8 *xbz_record_copy(u8 *p, struct xbz_record *rec)
-{
-	u8 *payload = p + xbz_head_size(rec->block, rec->cont) + XBZ_DELTA_HEAD;
-	int ret = xbz_encode(payload, XBZ_DELTA_MAX, rec->copy, rec->snapshot);
-
-	switch (ret) {
-	case XBZ_SAME:
-		return xbz_put_nothing(p, rec);
-	case XBZ_ZERO:
-		rec->known = XBZ_KNOWN_ZERO;
-		return xbz_put_zero(p, rec, XBZ_SENT_ZERO);
-	case XBZ_RAW:
-		return xbz_put_raw(p, rec);
-	default:
-		return xbz_put_delta(p, rec, rec->cont, XBZ_SENT_DELTA, ret);
-	}
-}
-
-/* A page that is zero at the destination: a delta needs no copy. */
-static u8 *xbz_record_known_zero(u8 *p, struct xbz_record *rec)
-{
-	u8 *payload = p + xbz_head_size(rec->block, rec->cont) + XBZ_DELTA_HEAD;
-	int ret = xbz_payload_zero_base(payload, XBZ_DELTA_MAX, rec->snapshot);
-
-	if (ret == XBZ_ZERO)
-		return xbz_put_nothing(p, rec);
-	rec->known = XBZ_KNOWN_NOTHING;
-	if (ret == XBZ_RAW)
-		return xbz_put_raw(p, rec);
-	return xbz_put_delta(p, rec, rec->cont, XBZ_SENT_DELTA, ret);
-}
-
 /* A page of which nothing is known: made zero first where that is shorter. */
 static u8 *xbz_record_unknown(u8 *p, struct xbz_record *rec)
 {
@@ -117,6 +84,63 @@ static u8 *xbz_record_unknown(u8 *p, struct xbz_record *rec)
 	}
 	p = xbz_put_zero(p, rec, XBZ_SENT_ZERO_BASED);
 	return xbz_put_delta(p, rec, true, XBZ_SENT_ZERO_BASED, ret);
+}
+
+/*
+ * A long delta, of a page with other content than before: against zero it may be
+ * shorter. That is tried behind the delta, in what it leaves of the room for a page.
+ */
+static u8 *xbz_record_long(u8 *p, struct xbz_record *rec, size_t len)
+{
+	size_t head = xbz_head_size(rec->block, rec->cont);
+	size_t more = XBZ_ZERO_BODY + XBZ_HEAD_CONT;
+	u8 *payload = p + head + XBZ_DELTA_HEAD;
+	size_t cap = XBZ_PAGE_SIZE - XBZ_DELTA_HEAD - len;
+	int ret;
+
+	if (cap > len - more)
+		cap = len - more;
+	ret = xbz_payload_zero_base(payload + len, cap, rec->snapshot);
+	if (ret <= 0 || ret + more >= len)
+		return xbz_put_delta(p, rec, rec->cont, XBZ_SENT_DELTA, len);
+	memmove(payload + more, payload + len, ret);
+	p = xbz_put_zero(p, rec, XBZ_SENT_ZERO_BASED);
+	return xbz_put_delta(p, rec, true, XBZ_SENT_ZERO_BASED, ret);
+}
+
+/* A cached page: the codec brings the copy up to date. */
+static u8 *xbz_record_copy(u8 *p, struct xbz_record *rec)
+{
+	u8 *payload = p + xbz_head_size(rec->block, rec->cont) + XBZ_DELTA_HEAD;
+	int ret = xbz_encode(payload, XBZ_DELTA_MAX, rec->copy, rec->snapshot);
+
+	switch (ret) {
+	case XBZ_SAME:
+		return xbz_put_nothing(p, rec);
+	case XBZ_ZERO:
+		rec->known = XBZ_KNOWN_ZERO;
+		return xbz_put_zero(p, rec, XBZ_SENT_ZERO);
+	case XBZ_RAW:
+		return xbz_record_unknown(p, rec);
+	default:
+		if (ret >= XBZ_DELTA_LONG)
+			return xbz_record_long(p, rec, ret);
+		return xbz_put_delta(p, rec, rec->cont, XBZ_SENT_DELTA, ret);
+	}
+}
+
+/* A page that is zero at the destination: a delta needs no copy. */
+static u8 *xbz_record_known_zero(u8 *p, struct xbz_record *rec)
+{
+	u8 *payload = p + xbz_head_size(rec->block, rec->cont) + XBZ_DELTA_HEAD;
+	int ret = xbz_payload_zero_base(payload, XBZ_DELTA_MAX, rec->snapshot);
+
+	if (ret == XBZ_ZERO)
+		return xbz_put_nothing(p, rec);
+	rec->known = XBZ_KNOWN_NOTHING;
+	if (ret == XBZ_RAW)
+		return xbz_put_raw(p, rec);
+	return xbz_put_delta(p, rec, rec->cont, XBZ_SENT_DELTA, ret);
 }
 
 /**

@@ -31,6 +31,9 @@
  */
 #define XBZ_ZERO_BASE_PAYS 3584
 
+/* From so many bytes on, a delta against a cached page is compared with one to zero. */
+#define XBZ_DELTA_LONG 1024
+
 /**
  * enum xbz_known - what is known of a page's content at the destination
  * @XBZ_KNOWN_NOTHING: nothing

@@ -340,6 +340,42 @@ static void test_record_bytes(void **state)
 	assert_int_equal(rec.known, XBZ_KNOWN_ZERO);
 }
 
+/* Fails if a cached page makes a record longer than no cached page would. */
+static void test_record_long(void **state)
+{
+	static unsigned char page[PAGE], copy[PAGE], out[9 + 255 + PAGE];
+	const struct xbz_block block = { .len = 2, .name = "pc" };
+	struct xbz_record rec = {
+		.block = &block,
+		.cont = true,
+		.snapshot = page,
+		.copy = copy,
+	};
+	unsigned int i, filled;
+	size_t plain, with;
+
+	(void)state;
+	/* Other content than before, at other places; the last overflows. */
+	for (filled = 300; filled <= 1200; filled += 100) {
+		memset(page, 0, PAGE);
+		memset(copy, 0, PAGE);
+		for (i = 0; i < filled; i++) {
+			page[i] = 1 + i % 255;
+			copy[PAGE - 1 - i] = 1 + i % 255;
+		}
+		if (filled == 1200)
+			memset(copy, 0xff, PAGE);
+		rec.known = XBZ_KNOWN_NOTHING;
+		plain = xbz_record_page(out, &rec);
+		rec.known = XBZ_KNOWN_COPY;
+		with = xbz_record_page(out, &rec);
+		assert_int_equal(rec.known, XBZ_KNOWN_COPY);
+		assert_memory_equal(copy, page, PAGE);
+		if (2 * filled >= XBZ_DELTA_LONG)
+			assert_int_equal(with, plain);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +385,7 @@ int main(void)
 		cmocka_unit_test(test_bitmap_fetch),
 		cmocka_unit_test(test_record_keeps_state),
 		cmocka_unit_test(test_record_bytes),
+		cmocka_unit_test(test_record_long),
 	};
 	const char *seed = getenv("XBZ_SEED");
 
