@@ -38,16 +38,16 @@
 #define XBZ_CLASS_FIRST (XBZ_POLICY_CLASSES - 1)
 
 /* Future passes count this much less for each pass, of 256. */
-#define XBZ_DISCOUNT 160
+#define XBZ_DISCOUNT 96
 /* A newcomer replaces what is worth less by more than this share, of 16. */
-#define XBZ_MARGIN 2
+#define XBZ_MARGIN 1
 /* Saving less than this is not worth a lookup. */
 #define XBZ_SAVE_MIN 64
 /*
  * What a share is before anything was learned: of pages that were not dirty since the
  * first pass, of those that were, more for each time; and what that weighs, in pages.
  */
-#define XBZ_PRIOR_FIRST 12
+#define XBZ_PRIOR_FIRST 4
 #define XBZ_PRIOR_SHARE 128
 #define XBZ_PRIOR_MORE 24
 #define XBZ_PRIOR 4
@@ -251,25 +251,33 @@ static void xbz_set_overflows(struct xbz_hot *hot, u32 overflows)
 	hot->flags |= overflows << XBZ_HOT_OVER_SHIFT;
 }
 
+static void xbz_set_other(struct xbz_hot *hot, u32 bytes)
+{
+	hot->other = bytes / 16 < 255 ? bytes / 16 : 255;
+}
+
 /* A page that was sent with a copy: what that saved. */
 static void xbz_policy_hit(struct xbz_policy *p, struct xbz_hot *hot,
 			   const struct xbz_policy_page *page)
 {
-	u32 other = hot->other ? 16 * hot->other : p->other_max;
-	u32 saved, overflows = xbz_overflows(hot);
+	u32 saved, other, overflows = xbz_overflows(hot);
 
+	/* Against zero it was shorter: that is what it takes without a copy. */
+	if (page->kind == XBZ_SENT_ZERO_BASED)
+		xbz_set_other(hot, page->bytes);
+	other = hot->other ? 16 * hot->other : p->other_max;
 	if (other > p->other_max)
 		other = p->other_max;
 	saved = other > page->bytes ? other - page->bytes : 0;
 	/* Zero is sent in the same bytes without a copy: nothing is learned. */
 	if (page->kind == XBZ_SENT_ZERO)
 		return;
-	if (page->kind == XBZ_SENT_RAW) {
+	if (page->kind == XBZ_SENT_RAW)
 		saved = 0;
+	if (saved < XBZ_SAVE_MIN)
 		xbz_set_overflows(hot, overflows < 3 ? overflows + 1 : 3);
-	} else {
+	else
 		xbz_set_overflows(hot, 0);
-	}
 	hot->save = hot->flags & XBZ_HOT_PROVEN ? (hot->save + saved) / 2 : saved;
 	hot->flags |= XBZ_HOT_PROVEN;
 	p->ratio += ((int)(256 * saved / other) - (int)p->ratio) / 16;
@@ -282,20 +290,23 @@ static void xbz_policy_miss(struct xbz_policy *p, struct xbz_hot *hot,
 	u32 other = page->bytes < p->other_max ? page->bytes : p->other_max;
 	u32 overflows = xbz_overflows(hot);
 
-	hot->other = other / 16 < 255 ? other / 16 : 255;
+	xbz_set_other(hot, other);
 	/* Whether other content packs is worth a try at times. */
 	if (!(xbz_random(p) & 7))
 		hot->flags &= ~XBZ_HOT_HARD;
 	if (overflows) {
-		/* It overflowed: a try is worth less each time, and in the end rare. */
-		if (overflows == 3 && !(xbz_random(p) & 15))
-			xbz_set_overflows(hot, 2);
+		/* It saved nothing: a try is worth less each time, and in the end rare. */
+		if (!(xbz_random(p) & 15))
+			xbz_set_overflows(hot, overflows - 1);
 		hot->flags &= ~XBZ_HOT_PROVEN;
 		hot->save = (other * p->ratio >> 8) >> 2 * overflows;
 	} else if (!(hot->flags & XBZ_HOT_PROVEN)) {
 		hot->save = other * p->ratio >> 8;
-	} else if (hot->save > other) {
-		hot->save = other;
+	} else {
+		/* What was measured once is not true for ever. */
+		hot->save = (3 * hot->save + (other * p->ratio >> 8)) / 4;
+		if (hot->save > other)
+			hot->save = other;
 	}
 }
 
@@ -396,8 +407,13 @@ void xbz_policy_sent(struct xbz_policy *p, struct xbz_policy_page *page)
 static u32 xbz_loss(const struct xbz_policy *p, const struct xbz_hot *hot,
 		    enum xbz_action *action)
 {
-	u32 value = p->value[hot->class][xbz_age(p, hot)];
-	u32 loss, pack;
+	u32 age = xbz_age(p, hot);
+	u32 value, loss, pack;
+
+	/* If nobody can say that it is not pending, it may be. */
+	if (age && !p->pending)
+		age--;
+	value = p->value[hot->class][age];
 
 	*action = XBZ_ACTION_EVICT;
 	loss = xbz_score(value, xbz_saving(p, hot->save, hot->flags & XBZ_HOT_PACKED ?

@@ -55,7 +55,7 @@ struct xbz_hot {
 	u8 flags;
 };
 
-/* Does not pack; its saving was measured; overflowed so often (0 to 3); packed. */
+/* Does not pack; its saving was measured; saved nothing so often (0 to 3); packed. */
 #define XBZ_HOT_HARD 0x01
 #define XBZ_HOT_PROVEN 0x02
 #define XBZ_HOT_OVER_SHIFT 2
