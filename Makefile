@@ -96,6 +96,7 @@ help:
 	@echo 'make coverage     which lines of kmod/ and lib/ the tests run'
 	@echo 'make bench        all benches; not tests: they measure and assert nothing'
 	@echo 'make bench-codec  our encoder and decoder against QEMU'"'"'s, on one core'
+	@echo 'make bench-cache  the cache on traces of real guests, against QEMU'"'"'s'
 	@echo 'make bench-device the module in User Mode Linux against both'
 	@echo 'make bench-scan   what a large and mostly clean region costs'
 	@echo 'make bench-queues two queues against one, on two processors'

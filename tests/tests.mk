@@ -120,12 +120,16 @@ check-mutation: uml-modules setup-unit lib
 # Benches. They measure and write build/bench; they assert nothing. BENCH has
 # options for tests/bench/codec, such as --help.
 
-.PHONY: bench bench-codec bench-device bench-scan bench-queues
-bench: bench-codec bench-device bench-scan bench-queues
+.PHONY: bench bench-codec bench-cache bench-device bench-scan bench-queues
+bench: bench-codec bench-cache bench-device bench-scan bench-queues
 
 bench-codec: setup-build setup-rig setup-bench lib
 	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib
 	@tests/bench/codec --program $(O)/bench/codec_bench --out $(O)/bench $(BENCH)
+
+bench-cache: setup-build setup-bench lib $(if $(findstring full,$(BENCH)),setup-rig)
+	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib $(out)/bench/cache_bench
+	@tests/bench/cache --program $(O)/bench/cache_bench --out $(O)/bench $(BENCH)
 
 bench-device: uml-modules setup-bench lib
 	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib

@@ -129,7 +129,7 @@ static struct result run_list(const struct trace *t, u32 limit, bool clock)
 			r.hits += in[p];
 		}
 		last[p] = i;
-		if (e->zero || (in[p] && e->overflow && !clock)) {
+		if (e->zero || (in[p] && e->delta_kind == XBZ_SENT_RAW && !clock)) {
 			if (in[p]) {
 				UNLINK(p);
 				in[p] = 0;
@@ -137,7 +137,7 @@ static struct result run_list(const struct trace *t, u32 limit, bool clock)
 			}
 			continue;
 		}
-		if (in[p] && clock && !e->overflow) {
+		if (in[p] && clock && e->delta_kind != XBZ_SENT_RAW) {
 			used[p] = 1;
 			continue;
 		}
@@ -180,6 +180,7 @@ struct ours {
 	struct xbz_policy policy;
 	const struct trace *t;
 	u32 pass;
+	enum packer packer;
 	/* By page: its event that was sent last, or is to be sent next. */
 	u32 *last;
 	u64 *words;
@@ -198,8 +199,10 @@ static bool is_pending(void *opaque, u64 key)
 /* Units of the packed copy of the page as it was sent; more than whole if it does not pack. */
 static u32 pack(struct ours *o, u32 page)
 {
+	const struct event *e = &o->t->events[o->last[page]];
+
 	o->r.packs++;
-	return xbz_policy_units(o->t->events[o->last[page]].packed);
+	return xbz_policy_units(e->packed[o->packer]);
 }
 
 static bool packs(u32 units)
@@ -219,6 +222,11 @@ static void ours_store(struct ours *o, struct xbz_policy_page *page, u32 entry)
 	    !(xbz_policy_hot(p, entry)->flags & XBZ_HOT_PACKED))
 		return;
 	if (grade == XBZ_GRADE_PACKED) {
+		/* It is not packed for nothing. */
+		units = p->packed_units / 256;
+		action = xbz_policy_make_room(p, page, grade, units, &victim);
+		if (action == XBZ_ACTION_REFUSE)
+			goto out_refused;
 		units = pack(o, page->key);
 		if (!packs(units)) {
 			page->hot.flags |= XBZ_HOT_HARD;
@@ -241,12 +249,9 @@ static void ours_store(struct ours *o, struct xbz_policy_page *page, u32 entry)
 		}
 		xbz_policy_remove(p, victim);
 	}
+	if (action != XBZ_ACTION_DONE)
+		goto out_refused;
 	xbz_policy_lookup(p, page->word, &entry);
-	if (action != XBZ_ACTION_DONE) {
-		if (entry != XBZ_POLICY_NONE)
-			xbz_policy_remove(p, entry);
-		return;
-	}
 	if (entry != XBZ_POLICY_NONE) {
 		xbz_policy_resize(p, entry, grade, units, 0);
 		return;
@@ -254,6 +259,12 @@ static void ours_store(struct ours *o, struct xbz_policy_page *page, u32 entry)
 	if (p->nr == p->room)
 		xbz_policy_add(p, calloc(1, sizeof(struct xbz_policy_block)));
 	xbz_policy_insert(p, page, grade, units, 0);
+	return;
+
+out_refused:
+	xbz_policy_lookup(p, page->word, &entry);
+	if (entry != XBZ_POLICY_NONE)
+		xbz_policy_remove(p, entry);
 }
 
 static void ours_event(struct ours *o, u32 i)
@@ -267,13 +278,7 @@ static void ours_event(struct ours *o, u32 i)
 	page.bytes = grade == XBZ_GRADE_NOTHING ? e->plain : e->delta;
 	page.known = grade == XBZ_GRADE_NOTHING ? XBZ_KNOWN_NOTHING :
 		     grade == XBZ_GRADE_ZERO ? XBZ_KNOWN_ZERO : XBZ_KNOWN_COPY;
-	if (e->zero)
-		page.kind = page.bytes ? XBZ_SENT_ZERO : XBZ_SENT_SAME;
-	else if (page.bytes == RAW_RECORD)
-		page.kind = XBZ_SENT_RAW;
-	else
-		page.kind = grade == XBZ_GRADE_NOTHING ? XBZ_SENT_ZERO_BASED :
-							 XBZ_SENT_DELTA;
+	page.kind = grade == XBZ_GRADE_NOTHING ? e->plain_kind : e->delta_kind;
 	if (e->pass > 1) {
 		o->r.bytes += page.bytes;
 		o->r.hits += page.known == XBZ_KNOWN_COPY;
@@ -293,9 +298,10 @@ static void ours_event(struct ours *o, u32 i)
 		o->r.memory = o->policy.used;
 }
 
-static struct result run_ours(const struct trace *t, u32 limit, u32 pack_cost)
+static struct result run_ours(const struct trace *t, u32 limit, enum packer packer,
+			      u32 pack_cost)
 {
-	struct ours o = { .t = t, .pass = 1 };
+	struct ours o = { .t = t, .pass = 1, .packer = packer };
 	struct xbz_policy_block *block;
 	u32 i;
 
@@ -353,7 +359,7 @@ static void run(const struct trace *t, const struct qemu_side *side, const doubl
 		unsigned int nr, u32 pack_cost, bool optimum)
 {
 	u32 sizes[MAX_SIZES];
-	u64 saved[MAX_SIZES] = { 0 };
+	u64 saved[MAX_SIZES] = { 0 }, learned[MAX_SIZES] = { 0 };
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
@@ -361,8 +367,10 @@ static void run(const struct trace *t, const struct qemu_side *side, const doubl
 		if (!sizes[i])
 			sizes[i] = 1;
 	}
-	if (optimum)
-		trace_optimum(t, sizes, nr, saved);
+	if (optimum) {
+		trace_optimum(t, true, sizes, nr, saved);
+		trace_optimum(t, false, sizes, nr, learned);
+	}
 	printf("{\"ever\": %u, \"events\": %u, \"raw\": %llu, \"plain\": %llu, \"sizes\": [",
 	       t->ever, t->nr - t->second, (unsigned long long)raw_bytes(t),
 	       (unsigned long long)plain_bytes(t));
@@ -378,11 +386,13 @@ static void run(const struct trace *t, const struct qemu_side *side, const doubl
 		}
 		print_result("lru", run_list(t, sizes[i], false));
 		print_result("clock", run_list(t, sizes[i], true));
-		print_result("whole", run_ours(t, sizes[i], PAGE_BYTES));
-		print_result("packed", run_ours(t, sizes[i], pack_cost));
+		print_result("whole", run_ours(t, sizes[i], PACKER_LZ4, PAGE_BYTES));
+		print_result("packed", run_ours(t, sizes[i], PACKER_LZ4, pack_cost));
+		print_result("zstd", run_ours(t, sizes[i], PACKER_ZSTD, 4 * pack_cost));
 		if (optimum)
-			printf(", \"optimum\": %llu",
-			       (unsigned long long)(plain_bytes(t) - saved[i]));
+			printf(", \"optimum\": %llu, \"learned\": %llu",
+			       (unsigned long long)(plain_bytes(t) - saved[i]),
+			       (unsigned long long)(plain_bytes(t) - learned[i]));
 		printf("}");
 	}
 	printf("]}\n");
@@ -404,7 +414,7 @@ int main(int argc, char **argv)
 	unsigned int nr = 5;
 	bool optimum = true;
 	/* At 1 Gbit/s; LZ4 takes about 5 us to pack a page and to unpack it. */
-	u32 pack_cost = 625;
+	u32 pack_cost = 64;
 	struct trace t;
 	char *p;
 	int c;

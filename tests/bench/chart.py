@@ -35,7 +35,9 @@ def _step(top):
     return next(scale * factor for factor in (1, 2, 5, 10) if scale * factor >= raw)
 
 
-class _Drawing:
+class Drawing:
+    """The elements of a picture."""
+
     def __init__(self):
         self.parts = []
 
@@ -142,7 +144,7 @@ def svg(rows):
         names = _unique(row["workload"] for row in here)
         bars = sum(1 + sum(row["workload"] == name for row in here) for name in names)
         most = max(most, bars * BAR + len(names) * GAP)
-    drawing = _Drawing()
+    drawing = Drawing()
     width = max(LEFT + most + 20, _legend(drawing, rows) + 10)
     for number, place in enumerate(places):
         _panel(drawing, TOP + number * (PANEL + BELOW + 30), width,

@@ -182,14 +182,17 @@ static void first_potentials(struct graph *g)
 }
 
 /* What a copy saves over what can be had without one. */
-static u32 weight(const struct event *e, const struct event *next)
+static u32 weight(const struct trace *t, u32 i, bool first)
 {
-	if (e->zero || !e->content || next->delta >= next->plain)
+	const struct event *e = &t->events[i], *next;
+
+	if (e->zero || e->next == NO_EVENT || (e->pass == 1 && !first))
 		return 0;
-	return next->plain - next->delta;
+	next = &t->events[e->next];
+	return next->delta < next->plain ? next->plain - next->delta : 0;
 }
 
-static void build(struct graph *g, const struct trace *t)
+static void build(struct graph *g, const struct trace *t, bool first)
 {
 	u32 *node = need(t->nr, sizeof(*node));
 	u32 i, a;
@@ -197,7 +200,7 @@ static void build(struct graph *g, const struct trace *t)
 	for (i = 0; i < t->nr; i++) {
 		const struct event *e = &t->events[i];
 
-		if (e->next == NO_EVENT || !weight(e, &t->events[e->next]))
+		if (!weight(t, i, first))
 			continue;
 		node[i] = 1;
 		node[e->next] = 1;
@@ -216,7 +219,7 @@ static void build(struct graph *g, const struct trace *t)
 	g->place = need(g->nodes, sizeof(*g->place));
 	for (i = 0, a = 0; i < t->nr; i++) {
 		const struct event *e = &t->events[i];
-		u32 w = e->next == NO_EVENT ? 0 : weight(e, &t->events[e->next]);
+		u32 w = weight(t, i, first);
 
 		if (!w)
 			continue;
@@ -234,7 +237,8 @@ static void build(struct graph *g, const struct trace *t)
 	free(node);
 }
 
-void trace_optimum(const struct trace *t, const u32 *sizes, unsigned int nr, u64 *saved)
+void trace_optimum(const struct trace *t, bool first, const u32 *sizes,
+		   unsigned int nr, u64 *saved)
 {
 	struct graph g = { 0 };
 	bool more = true;
@@ -242,7 +246,7 @@ void trace_optimum(const struct trace *t, const u32 *sizes, unsigned int nr, u64
 	u64 sum = 0;
 	u32 units = 0;
 
-	build(&g, t);
+	build(&g, t, first);
 	if (g.nodes)
 		first_potentials(&g);
 	for (i = 0; i < nr; i++) {

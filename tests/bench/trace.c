@@ -5,13 +5,13 @@
 
 #include <fcntl.h>
 #include <lz4.h>
+#include <zstd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/record.h"
 
 enum { SPAN_ZERO, SPAN_DATA, PAGE_ZERO, PAGE_DATA };
 
@@ -52,24 +52,34 @@ static u32 measure(const u8 *snapshot, const u8 *old, enum xbz_known known,
 	return len;
 }
 
+static void measure_packed(struct event *e)
+{
+	static char packed[2 * PAGE_BYTES];
+	static ZSTD_CCtx *zstd;
+
+	if (!zstd)
+		zstd = ZSTD_createCCtx();
+	e->packed[PACKER_LZ4] = LZ4_compress_default((const char *)e->content, packed,
+						     PAGE_BYTES, sizeof(packed));
+	e->packed[PACKER_ZSTD] = ZSTD_compressCCtx(zstd, packed, sizeof(packed),
+						   e->content, PAGE_BYTES, 1);
+}
+
 static void measure_event(struct event *e, const struct event *before)
 {
 	static const u8 zero[PAGE_BYTES];
 	const u8 *content = e->zero ? zero : e->content;
-	char packed[LZ4_COMPRESSBOUND(PAGE_BYTES)];
-	enum xbz_kind kind;
 
-	e->plain = measure(content, NULL, XBZ_KNOWN_NOTHING, &kind);
+	e->plain = measure(content, NULL, XBZ_KNOWN_NOTHING, &e->plain_kind);
 	if (!e->zero)
-		e->packed = LZ4_compress_default((const char *)content, packed,
-						 PAGE_BYTES, sizeof(packed));
+		measure_packed(e);
 	if (!before)
 		return;
 	if (before->zero)
-		e->delta = measure(content, NULL, XBZ_KNOWN_ZERO, &kind);
+		e->delta = measure(content, NULL, XBZ_KNOWN_ZERO, &e->delta_kind);
 	else
-		e->delta = measure(content, before->content, XBZ_KNOWN_COPY, &kind);
-	e->overflow = kind == XBZ_SENT_RAW;
+		e->delta = measure(content, before->content, XBZ_KNOWN_COPY,
+				   &e->delta_kind);
 }
 
 static struct event *event_add(struct trace *t, size_t *room, u32 pass, u32 page)
@@ -142,6 +152,7 @@ static void read_records(struct trace *t, const u8 *p, const u8 *end, u64 record
 				e = event_add(t, &room, r.pass, r.page + k);
 				e->zero = r.what == SPAN_ZERO;
 				e->plain = 8 + (e->zero ? 1 : PAGE_BYTES);
+				e->plain_kind = e->zero ? XBZ_SENT_ZERO : XBZ_SENT_RAW;
 			}
 			continue;
 		}
@@ -174,8 +185,8 @@ static void read_records(struct trace *t, const u8 *p, const u8 *end, u64 record
  */
 void trace_load(struct trace *t, const char *path)
 {
-	u32 *before, i, packed = 0;
-	u64 sum = 0;
+	u32 *before, i, k, packed = 0;
+	u64 sums[PACKERS] = { 0 };
 	struct head head;
 	const u8 *p;
 	size_t len;
@@ -205,14 +216,14 @@ void trace_load(struct trace *t, const char *path)
 		if (!e->content && !e->zero)
 			continue;
 		measure_event(e, before[i] == NO_EVENT ? NULL : &t->events[before[i]]);
-		if (e->packed) {
-			sum += e->packed;
-			packed++;
-		}
+		packed += !e->zero;
+		for (k = 0; k < PACKERS; k++)
+			sums[k] += e->packed[k];
 	}
 	/* Of pages without a content the packed copy is like the others'. */
 	for (i = 0; i < t->nr; i++)
-		if (!t->events[i].zero && !t->events[i].content)
-			t->events[i].packed = packed ? sum / packed : PAGE_BYTES / 3;
+		for (k = 0; k < PACKERS && packed; k++)
+			if (!t->events[i].zero && !t->events[i].content)
+				t->events[i].packed[k] = sums[k] / packed;
 	free(before);
 }

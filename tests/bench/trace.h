@@ -10,8 +10,11 @@
 #include <stddef.h>
 
 #include "codec/freestanding.h"
+#include "core/record.h"
 
 #define NO_EVENT (~0U)
+
+enum packer { PACKER_LZ4, PACKER_ZSTD, PACKERS };
 
 /**
  * struct event - a page is sent
@@ -22,19 +25,21 @@
  * @content: the page, or NULL if it is zero, or if it is never dirty again
  * @plain: bytes of its record if nothing is known of it
  * @delta: bytes of its record against what it was before, which may be zero
- * @overflow: that record is the page as a whole
- * @packed: bytes of its packed copy
+ * @packed: bytes of its packed copy, by each packer
+ * @plain_kind: what the record of @plain is
+ * @delta_kind: what the record of @delta is
  */
 struct event {
 	u32 pass;
 	u32 page;
 	u32 next;
 	bool zero;
-	bool overflow;
 	const u8 *content;
 	u32 plain;
 	u32 delta;
-	u32 packed;
+	u32 packed[PACKERS];
+	enum xbz_kind plain_kind;
+	enum xbz_kind delta_kind;
 };
 
 /**
@@ -60,10 +65,13 @@ void trace_load(struct trace *t, const char *path);
 /**
  * trace_optimum() - what whole copies can save at most, in hindsight
  * @t: the trace
+ * @first: also by copies from the first pass, which has all pages: which of them
+ *	get dirty nothing tells before the second
  * @sizes: pages of the cache, ascending
  * @nr: how many sizes
  * @saved: receives the bytes for each of them
  */
-void trace_optimum(const struct trace *t, const u32 *sizes, unsigned int nr, u64 *saved);
+void trace_optimum(const struct trace *t, bool first, const u32 *sizes,
+		   unsigned int nr, u64 *saved);
 
 #endif /* XBZ_BENCH_TRACE_H */
