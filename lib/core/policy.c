@@ -18,8 +18,7 @@
 
 #include <xbzrle/codec.h>
 
-/* Sampled: so many groups of so many neighbours, a cache line each. */
-#define XBZ_SAMPLE_GROUPS 2
+/* Sampled: XBZ_POLICY_GROUPS groups of so many neighbours, a cache line each. */
 #define XBZ_SAMPLE_GROUP 8
 /* Sampled entries that are asked whether they are pending. */
 #define XBZ_SAMPLE_ASK 4
@@ -41,6 +40,8 @@
 #define XBZ_DISCOUNT 96
 /* A newcomer replaces what is worth less by more than this share, of 16. */
 #define XBZ_MARGIN 1
+/* Of pages that probably will find no victim, so many look for one; a power of two. */
+#define XBZ_TRY_ONE_IN 8
 /* Saving less than this is not worth a lookup. */
 #define XBZ_SAVE_MIN 64
 /*
@@ -71,7 +72,7 @@ static u32 xbz_prior(u32 class, u32 age)
 {
 	if (class == XBZ_CLASS_FIRST)
 		return XBZ_PRIOR_FIRST;
-	return (XBZ_PRIOR_SHARE + XBZ_PRIOR_MORE * xbz_weight64(class)) / age;
+	return (XBZ_PRIOR_SHARE + XBZ_PRIOR_MORE * xbz_weight64((u64)class)) / age;
 }
 
 /* The same, of what was learned. */
@@ -118,6 +119,8 @@ static void xbz_policy_expect(struct xbz_policy *p)
  */
 void xbz_policy_init(struct xbz_policy *p, u64 seed)
 {
+	u32 units;
+
 	memset(p, 0, sizeof(*p));
 	p->seed = seed ? seed : 1;
 	p->pass = 1;
@@ -125,6 +128,8 @@ void xbz_policy_init(struct xbz_policy *p, u64 seed)
 	p->pack_cost = XBZ_PAGE_SIZE;
 	p->packed_units = 256 * XBZ_POLICY_WHOLE / 3;
 	p->ratio = 192;
+	for (units = 1; units <= XBZ_POLICY_WHOLE; units++)
+		p->inverse[units] = 65535 / units;
 	xbz_policy_expect(p);
 }
 
@@ -310,10 +315,10 @@ static void xbz_policy_miss(struct xbz_policy *p, struct xbz_hot *hot,
 	}
 }
 
-/* What a copy saves by unit of memory. */
-static u32 xbz_score(u32 value, u32 bytes, u32 units)
+/* What a copy saves by unit of memory; a division takes longer. */
+static u32 xbz_score(const struct xbz_policy *p, u32 value, u32 bytes, u32 units)
 {
-	return 64 * value * bytes / units;
+	return (u64)value * bytes * p->inverse[units] >> 10;
 }
 
 static u32 xbz_packed_units(const struct xbz_policy *p)
@@ -356,7 +361,7 @@ static enum xbz_grade xbz_wish_again(const struct xbz_policy *p,
 	u32 more = XBZ_POLICY_WHOLE - hot->units;
 
 	if (!(hot->flags & XBZ_HOT_PACKED) || p->used + more <= p->limit ||
-	    xbz_score(p->value[hot->class][0], p->pack_cost, more) > p->price)
+	    xbz_score(p, p->value[hot->class][0], p->pack_cost, more) > p->price)
 		return XBZ_GRADE_WHOLE;
 	return XBZ_GRADE_PACKED;
 }
@@ -416,33 +421,48 @@ static u32 xbz_loss(const struct xbz_policy *p, const struct xbz_hot *hot,
 	value = p->value[hot->class][age];
 
 	*action = XBZ_ACTION_EVICT;
-	loss = xbz_score(value, xbz_saving(p, hot->save, hot->flags & XBZ_HOT_PACKED ?
+	loss = xbz_score(p, value, xbz_saving(p, hot->save, hot->flags & XBZ_HOT_PACKED ?
 					   XBZ_GRADE_PACKED : XBZ_GRADE_WHOLE),
 			 hot->units);
 	if (!xbz_packs(p, hot))
 		return loss;
-	pack = xbz_score(value, p->pack_cost, XBZ_POLICY_WHOLE - xbz_packed_units(p));
+	pack = xbz_score(p, value, p->pack_cost, XBZ_POLICY_WHOLE - xbz_packed_units(p));
 	if (pack > loss)
 		return loss;
 	*action = XBZ_ACTION_PACK;
 	return pack;
 }
 
+/* Draws the groups for the next sample, and fetches them meanwhile. */
+static void xbz_draw(struct xbz_policy *p)
+{
+	u32 groups = (p->nr + XBZ_SAMPLE_GROUP - 1) / XBZ_SAMPLE_GROUP;
+	u32 i, at;
+
+	for (i = 0; i < XBZ_POLICY_GROUPS; i++) {
+		p->next[i] = xbz_random_below(p, groups) * XBZ_SAMPLE_GROUP;
+		__builtin_prefetch(xbz_policy_hot(p, p->next[i]));
+		for (at = 0; at < XBZ_SAMPLE_GROUP; at += 2)
+			__builtin_prefetch(xbz_policy_cold(p, p->next[i] + at));
+	}
+}
+
 /* Samples entries: their numbers and losses. */
 static u32 xbz_sample(struct xbz_policy *p, u32 *entries, u32 *losses,
 		      enum xbz_action *actions)
 {
-	u32 groups = (p->nr + XBZ_SAMPLE_GROUP - 1) / XBZ_SAMPLE_GROUP;
 	u32 i, k, entry, nr = 0;
 
-	for (i = 0; i < XBZ_SAMPLE_GROUPS && i < groups; i++) {
-		entry = xbz_random_below(p, groups) * XBZ_SAMPLE_GROUP;
+	/* Those that were drawn may be gone. */
+	for (i = 0; i < XBZ_POLICY_GROUPS; i++) {
+		entry = p->next[i] < p->nr ? p->next[i] : 0;
 		for (k = 0; k < XBZ_SAMPLE_GROUP && entry < p->nr; k++, entry++, nr++) {
 			entries[nr] = entry;
 			losses[nr] = xbz_loss(p, xbz_policy_hot(p, entry),
 					      &actions[nr]);
 		}
 	}
+	xbz_draw(p);
 	return nr;
 }
 
@@ -450,9 +470,9 @@ static u32 xbz_sample(struct xbz_policy *p, u32 *entries, u32 *losses,
 static u32 xbz_choose(struct xbz_policy *p, const struct xbz_policy_page *page,
 		      enum xbz_action *action, u32 *loss)
 {
-	u32 entries[XBZ_SAMPLE_GROUPS * XBZ_SAMPLE_GROUP];
-	u32 losses[XBZ_SAMPLE_GROUPS * XBZ_SAMPLE_GROUP];
-	enum xbz_action actions[XBZ_SAMPLE_GROUPS * XBZ_SAMPLE_GROUP];
+	u32 entries[XBZ_POLICY_GROUPS * XBZ_SAMPLE_GROUP];
+	u32 losses[XBZ_POLICY_GROUPS * XBZ_SAMPLE_GROUP];
+	enum xbz_action actions[XBZ_POLICY_GROUPS * XBZ_SAMPLE_GROUP];
 	u32 nr = xbz_sample(p, entries, losses, actions);
 	u32 asked, i, best;
 
@@ -504,12 +524,16 @@ enum xbz_action xbz_policy_make_room(struct xbz_policy *p,
 		return XBZ_ACTION_DONE;
 	if (!p->nr || units > p->limit)
 		return XBZ_ACTION_REFUSE;
+	score = xbz_score(p, p->value[hot->class][0], xbz_saving(p, hot->save, grade),
+			  units);
+	/* A page that is worth no more than what goes needs luck: seldom try. */
+	if (16 * (u64)p->price >= (16 - XBZ_MARGIN) * (u64)score &&
+	    xbz_random(p) & (XBZ_TRY_ONE_IN - 1))
+		return XBZ_ACTION_REFUSE;
 	*victim = xbz_choose(p, page, &action, &loss);
 	if (*victim == XBZ_POLICY_NONE)
 		return XBZ_ACTION_REFUSE;
 	p->price += ((int)loss - (int)p->price) / 16;
-	score = xbz_score(p->value[hot->class][0], xbz_saving(p, hot->save, grade),
-			  units);
 	if (16 * (u64)loss >= (16 - XBZ_MARGIN) * (u64)score)
 		return XBZ_ACTION_REFUSE;
 	return action;

@@ -21,6 +21,9 @@
 #define XBZ_POLICY_CLASSES 17
 #define XBZ_POLICY_AGES 8
 
+/* Groups of entries that are looked at for a victim. */
+#define XBZ_POLICY_GROUPS 2
+
 #define XBZ_POLICY_NONE (~0U)
 
 /**
@@ -100,9 +103,11 @@ struct xbz_policy_block {
  *	unpacked; at 4096 or more no page is packed
  * @pass: the number of the pass, from 1 on
  * @seed: state of the random numbers
+ * @next: entries at which the groups of the next sample begin
  * @packed_units: what a packed copy takes, on average, times 256
  * @ratio: of the bytes without a copy, the share that a copy saves, times 256
- * @price: what a unit of memory saves at the margin, as in xbz_policy_score()
+ * @price: what the units of memory that are taken would have saved, on average
+ * @inverse: 65535 by units
  * @value: expected use of a page by class and passes since it was sent, times 256
  * @seen: pages by class and age
  * @sent: of these, how many were sent in this pass
@@ -121,9 +126,11 @@ struct xbz_policy {
 	u32 pack_cost;
 	u32 pass;
 	u64 seed;
+	u32 next[XBZ_POLICY_GROUPS];
 	u32 packed_units;
 	u32 ratio;
 	u32 price;
+	u16 inverse[XBZ_POLICY_WHOLE + 1];
 	u16 value[XBZ_POLICY_CLASSES][XBZ_POLICY_AGES + 1];
 	u32 seen[XBZ_POLICY_CLASSES][XBZ_POLICY_AGES + 1];
 	u32 sent[XBZ_POLICY_CLASSES][XBZ_POLICY_AGES + 1];

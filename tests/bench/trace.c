@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-
 enum { SPAN_ZERO, SPAN_DATA, PAGE_ZERO, PAGE_DATA };
 
 struct head {

@@ -22,9 +22,9 @@
 #define RAW 4104
 #define DELTA 200
 
-static uint64_t rng_state;
+static u64 rng_state;
 
-static uint32_t rnd(uint32_t below)
+static u32 rnd(u32 below)
 {
 	rng_state ^= rng_state << 13;
 	rng_state ^= rng_state >> 7;
@@ -265,7 +265,7 @@ static void test_cyclic(void **state)
 	u32 i;
 
 	(void)state;
-	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
 		cyclic(1000, sizes[i], true, XBZ_PAGE_SIZE, 1000);
 }
 
@@ -276,7 +276,7 @@ static void test_cyclic_unasked(void **state)
 	u32 i;
 
 	(void)state;
-	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
 		cyclic(1000, sizes[i], false, XBZ_PAGE_SIZE, 950);
 }
 
