@@ -632,6 +632,24 @@ void xbz_policy_hard(struct xbz_policy *p, u32 entry)
 }
 
 /**
+ * xbz_policy_hard_page() - a page that was sent cannot be packed
+ * @p: the policy
+ * @page: the page, from xbz_policy_sent(); wishes to be whole now
+ */
+void xbz_policy_hard_page(struct xbz_policy *p, struct xbz_policy_page *page)
+{
+	u32 entry;
+
+	page->wish = XBZ_GRADE_WHOLE;
+	page->hot.flags |= XBZ_HOT_HARD;
+	xbz_policy_lookup(p, page->word, &entry);
+	if (entry != XBZ_POLICY_NONE)
+		xbz_policy_hard(p, entry);
+	else
+		*page->word = xbz_word_make(&page->hot);
+}
+
+/**
  * xbz_policy_remove() - remove an entry
  * @p: the policy
  * @entry: the entry; the last one takes its number

@@ -188,6 +188,7 @@ bool xbz_policy_insert(struct xbz_policy *p, const struct xbz_policy_page *page,
 void xbz_policy_resize(struct xbz_policy *p, u32 entry, enum xbz_grade grade,
 		       u32 units, unsigned long copy);
 void xbz_policy_hard(struct xbz_policy *p, u32 entry);
+void xbz_policy_hard_page(struct xbz_policy *p, struct xbz_policy_page *page);
 unsigned long xbz_policy_remove(struct xbz_policy *p, u32 entry);
 void xbz_policy_set_zero(u64 *word);
 

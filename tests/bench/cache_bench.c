@@ -229,7 +229,7 @@ static void ours_store(struct ours *o, struct xbz_policy_page *page, u32 entry)
 			goto out_refused;
 		units = pack(o, page->key);
 		if (!packs(units)) {
-			page->hot.flags |= XBZ_HOT_HARD;
+			xbz_policy_hard_page(p, page);
 			grade = XBZ_GRADE_WHOLE;
 			units = XBZ_POLICY_WHOLE;
 		}

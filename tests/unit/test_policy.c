@@ -132,6 +132,10 @@ static void shard_store(struct shard *s, struct xbz_policy_page *page)
 	enum xbz_action action = XBZ_ACTION_REFUSE;
 	u32 entry, victim, tries;
 
+	if (page->wish == XBZ_GRADE_PACKED && fails(s)) {
+		xbz_policy_hard_page(p, page);
+		units = XBZ_POLICY_WHOLE;
+	}
 	for (tries = 0; tries < 16; tries++) {
 		action = xbz_policy_make_room(p, page, page->wish, units, &victim);
 		s->trace = s->trace * 31 + action;
