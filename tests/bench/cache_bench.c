@@ -102,77 +102,101 @@ static struct result run_qemu(const struct trace *t, const struct qemu_side *sid
 	return r;
 }
 
-/*
- * LRU, or CLOCK as kernels have it, which gives up after so many steps: a ring of
- * pages in the order in which they were inserted, or with LRU used.
+/**
+ * struct ring - pages in an order
+ * @next: by page, and of the ring's head
+ * @prev: likewise
+ * @head: the ring's head
+ * @in: whether a page is in it
+ * @used: CLOCK: whether a page was used since it was looked at
+ * @nr: pages in it
  */
+struct ring {
+	u32 *next;
+	u32 *prev;
+	u32 head;
+	u8 *in;
+	u8 *used;
+	u32 nr;
+};
+
+static void ring_take(struct ring *r, u32 page)
+{
+	r->next[r->prev[page]] = r->next[page];
+	r->prev[r->next[page]] = r->prev[page];
+	r->in[page] = 0;
+	r->nr--;
+}
+
+static void ring_add(struct ring *r, u32 page)
+{
+	u32 tail = r->prev[r->head];
+
+	r->prev[page] = tail;
+	r->next[page] = r->head;
+	r->next[tail] = page;
+	r->prev[r->head] = page;
+	r->in[page] = 1;
+	r->used[page] = 0;
+	r->nr++;
+}
+
+/* CLOCK gives up after so many steps, as a kernel does. */
+static bool ring_evict(struct ring *r, bool clock)
+{
+	u32 steps, page;
+
+	for (steps = 0; steps < 16 && r->nr; steps++) {
+		page = r->next[r->head];
+		ring_take(r, page);
+		if (!clock || !r->used[page])
+			return true;
+		ring_add(r, page);
+	}
+	return false;
+}
+
+/* LRU, without pages that overflow, or CLOCK. */
 static struct result run_list(const struct trace *t, u32 limit, bool clock)
 {
-	u32 *next = array32(t->pages, 0), *prev = array32(t->pages, 0);
+	struct ring ring = {
+		.next = array32(t->pages, 0),
+		.prev = array32(t->pages, 0),
+		.head = t->pages,
+		.in = calloc(t->pages + 1, 1),
+		.used = calloc(t->pages + 1, 1),
+	};
+	struct result r = { .memory = (u64)limit * PAGE_BYTES };
 	u32 *last = array32(t->pages, 0xff);
-	u8 *in = calloc(t->pages + 1, 1), *used = calloc(t->pages + 1, 1);
-	u32 head = t->pages, nr = 0, i, steps;
-	struct result r = { 0 };
+	u32 i;
 
-	next[head] = head;
-	prev[head] = head;
-#define UNLINK(p) (next[prev[p]] = next[p], prev[next[p]] = prev[p])
-#define LINK(p) (prev[p] = prev[head], next[p] = head, next[prev[head]] = (p), \
-		 prev[head] = (p))
+	ring.next[ring.head] = ring.head;
+	ring.prev[ring.head] = ring.head;
 	for (i = 0; i < t->nr; i++) {
 		const struct event *e = &t->events[i], *before = before_of(t, last, e->page);
-		bool known = before && (before->zero || in[e->page]);
-		u32 p = e->page;
+		bool in = ring.in[e->page];
 
 		if (e->pass > 1) {
-			r.bytes += known ? e->delta : e->plain;
-			r.hits += in[p];
+			r.bytes += in || (before && before->zero) ? e->delta : e->plain;
+			r.hits += in;
 		}
-		last[p] = i;
-		if (e->zero || (in[p] && e->delta_kind == XBZ_SENT_RAW && !clock)) {
-			if (in[p]) {
-				UNLINK(p);
-				in[p] = 0;
-				nr--;
-			}
+		last[e->page] = i;
+		if (in && clock && !e->zero) {
+			ring.used[e->page] = 1;
 			continue;
 		}
-		if (in[p] && clock && e->delta_kind != XBZ_SENT_RAW) {
-			used[p] = 1;
+		if (in)
+			ring_take(&ring, e->page);
+		if (e->zero || (in && e->delta_kind == XBZ_SENT_RAW))
 			continue;
-		}
-		if (in[p]) {
-			UNLINK(p);
-			LINK(p);
-			continue;
-		}
-		for (steps = 0; nr >= limit && steps < 16; steps++) {
-			u32 victim = next[head];
-
-			UNLINK(victim);
-			if (clock && used[victim]) {
-				used[victim] = 0;
-				LINK(victim);
-				continue;
-			}
-			in[victim] = 0;
-			nr--;
-		}
-		if (nr >= limit)
-			continue;
-		LINK(p);
-		in[p] = 1;
-		used[p] = 0;
-		nr++;
+		if (ring.nr < limit || ring_evict(&ring, clock))
+			ring_add(&ring, e->page);
 	}
-#undef UNLINK
-#undef LINK
-	free(next);
-	free(prev);
+	free(ring.next);
+	free(ring.prev);
+	free(ring.in);
+	free(ring.used);
 	free(last);
-	free(in);
-	free(used);
-	r.memory = (u64)limit * PAGE_BYTES;
 	return r;
 }
 
@@ -342,17 +366,16 @@ static u64 raw_bytes(const struct trace *t)
 
 static u64 plain_bytes(const struct trace *t)
 {
-	struct result r = run_list(t, 0, false);
-
-	return r.bytes;
+	return run_list(t, 0, false).bytes;
 }
 
 static void print_result(const char *name, struct result r)
 {
-	printf(", \"%s\": {\"bytes\": %llu, \"hits\": %llu, \"memory\": %llu, "
-	       "\"packs\": %llu, \"unpacks\": %llu}", name, (unsigned long long)r.bytes,
-	       (unsigned long long)r.hits, (unsigned long long)r.memory,
-	       (unsigned long long)r.packs, (unsigned long long)r.unpacks);
+	printf(", \"%s\": {\"bytes\": %llu, \"hits\": %llu, \"memory\": %llu", name,
+	       (unsigned long long)r.bytes, (unsigned long long)r.hits,
+	       (unsigned long long)r.memory);
+	printf(", \"packs\": %llu, \"unpacks\": %llu}", (unsigned long long)r.packs,
+	       (unsigned long long)r.unpacks);
 }
 
 static void run(const struct trace *t, const struct qemu_side *side, const double *percents,

@@ -53,8 +53,8 @@ static u32 measure(const u8 *snapshot, const u8 *old, enum xbz_known known,
 
 static void measure_packed(struct event *e)
 {
-	static char packed[2 * PAGE_BYTES];
 	static ZSTD_CCtx *zstd;
+	static char packed[2 * PAGE_BYTES];
 
 	if (!zstd)
 		zstd = ZSTD_createCCtx();
