@@ -409,7 +409,7 @@ void xbz_policy_sent(struct xbz_policy *p, struct xbz_policy_page *page)
 }
 
 /* The least loss for each unit that an entry can give, if it is not pending. */
-static u32 xbz_loss(const struct xbz_policy *p, const struct xbz_hot *hot,
+static u32 xbz_loss(const struct xbz_policy *p, const struct xbz_hot *hot, bool packs,
 		    enum xbz_action *action)
 {
 	u32 age = xbz_age(p, hot);
@@ -424,7 +424,7 @@ static u32 xbz_loss(const struct xbz_policy *p, const struct xbz_hot *hot,
 	loss = xbz_score(p, value, xbz_saving(p, hot->save, hot->flags & XBZ_HOT_PACKED ?
 					   XBZ_GRADE_PACKED : XBZ_GRADE_WHOLE),
 			 hot->units);
-	if (!xbz_packs(p, hot))
+	if (!packs || !xbz_packs(p, hot))
 		return loss;
 	pack = xbz_score(p, value, p->pack_cost, XBZ_POLICY_WHOLE - xbz_packed_units(p));
 	if (pack > loss)
@@ -448,7 +448,7 @@ static void xbz_draw(struct xbz_policy *p)
 }
 
 /* Samples entries: their numbers and losses. */
-static u32 xbz_sample(struct xbz_policy *p, u32 *entries, u32 *losses,
+static u32 xbz_sample(struct xbz_policy *p, bool packs, u32 *entries, u32 *losses,
 		      enum xbz_action *actions)
 {
 	u32 i, k, entry, nr = 0;
@@ -458,7 +458,7 @@ static u32 xbz_sample(struct xbz_policy *p, u32 *entries, u32 *losses,
 		entry = p->next[i] < p->nr ? p->next[i] : 0;
 		for (k = 0; k < XBZ_SAMPLE_GROUP && entry < p->nr; k++, entry++, nr++) {
 			entries[nr] = entry;
-			losses[nr] = xbz_loss(p, xbz_policy_hot(p, entry),
+			losses[nr] = xbz_loss(p, xbz_policy_hot(p, entry), packs,
 					      &actions[nr]);
 		}
 	}
@@ -466,14 +466,17 @@ static u32 xbz_sample(struct xbz_policy *p, u32 *entries, u32 *losses,
 	return nr;
 }
 
-/* The sampled entry with the least loss that is not sent in this pass. */
+/*
+ * The sampled entry with the least loss that is not pending; without a page that wants
+ * room the one with the least loss, to be evicted.
+ */
 static u32 xbz_choose(struct xbz_policy *p, const struct xbz_policy_page *page,
 		      enum xbz_action *action, u32 *loss)
 {
 	u32 entries[XBZ_POLICY_GROUPS * XBZ_SAMPLE_GROUP];
 	u32 losses[XBZ_POLICY_GROUPS * XBZ_SAMPLE_GROUP];
 	enum xbz_action actions[XBZ_POLICY_GROUPS * XBZ_SAMPLE_GROUP];
-	u32 nr = xbz_sample(p, entries, losses, actions);
+	u32 nr = xbz_sample(p, page, entries, losses, actions);
 	u32 asked, i, best;
 
 	for (asked = 0; asked < XBZ_SAMPLE_ASK; asked++) {

@@ -14,6 +14,9 @@
 #define XBZ_POLICY_UNIT 32
 #define XBZ_POLICY_WHOLE (4096 / XBZ_POLICY_UNIT + 1)
 
+/* 64 GiB. */
+#define XBZ_POLICY_LIMIT_MAX 0x80000000U
+
 /* Entries of a block, which is a page. */
 #define XBZ_POLICY_BLOCK 128
 
@@ -90,7 +93,8 @@ struct xbz_policy_block {
 
 /**
  * struct xbz_policy - the policy of a shard
- * @limit: memory that it may take, in units; may be changed at any time
+ * @limit: memory that it may take, in units, at most %XBZ_POLICY_LIMIT_MAX; the
+ *	caller may change it between calls, and then shrinks
  * @used: that it takes
  * @nr: entries in use, from 0 on
  * @room: entries for which there are blocks
