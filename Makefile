@@ -12,7 +12,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= 6.1
 
 O := build
-rig := tests/rig
+rig := tests/vm
 sources := Kbuild kmod lib uapi
 # V=1 shows the commands of user space, too.
 quiet := $(if $(V),,-s)

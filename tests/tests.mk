@@ -16,10 +16,10 @@ $(setups): setup-%:
 .PHONY: rig-modules uml-modules qemu
 rig-modules: setup-build setup-rig $(if $(filter 7.%,$(KERNEL)),setup-tree) \
 		$(if $(filter debug kcsan,$(KERNEL)),setup-debug)
-	@tests/modules $(KERNEL)
+	@tests/vm/modules $(KERNEL)
 
 uml-modules: setup-build setup-uml
-	@tests/modules uml
+	@tests/vm/modules uml
 
 # The patched QEMU; its path is printed last.
 qemu: setup-qemu lib
@@ -48,11 +48,11 @@ check:
 lint: check-lint
 
 check-lint: setup-lint
-	@tests/lint/run
+	@tests/lint/lint
 
 .PHONY: check-lint-selftest
 check-lint-selftest: setup-lint
-	@tests/lint/run --selftest
+	@tests/lint/lint --selftest
 
 check-unit: setup-build setup-unit
 	@tests/cmocka-run $(MAKE) -s -C tests/unit check O=$(CURDIR)/$(O)/unit
@@ -101,21 +101,21 @@ check-matrix-short: setup-build setup-rig setup-unit setup-tree lib xbzctl
 # One fault of each class, in the kernel that is there to catch it.
 .PHONY: check-faults
 check-faults: setup-build setup-rig setup-debug
-	@tests/faults/check
+	@tests/faults/test_faults
 
 .PHONY: coverage
 coverage: setup-build setup-unit setup-uml setup-netlink setup-coverage
-	@tests/coverage/run
+	@tests/coverage/coverage
 
 # Not part of check: it takes a tree of Debian, and one more QEMU.
 .PHONY: check-deb
 check-deb: setup-deb-check setup-rig setup-qemu deb
-	@tests/deb/check
+	@tests/deb/test_packages
 
 .PHONY: check-mutation
 check-mutation: uml-modules setup-unit lib
 	@$(MAKE) -s -C tests/device O=$(out)/device
-	@. tests/tally.sh; tally tests/mutation/run; tally tests/device/grown; tally_end
+	@. tests/tally.sh; tally tests/mutation/mutate; tally tests/device/test_grown; tally_end
 
 # Benches. They measure and write build/bench; they assert nothing. BENCH has
 # options for tests/bench/codec, such as --help.

@@ -10,8 +10,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "Documentation/admin-guide.rst"
 PROMPT = re.compile(r"(#|\(qemu\)) (.+)")
 
-# Run by tests/deb/check, where Debian packages can be installed; all others are
-# run by tests/admin/inside.
+# Run by tests/deb/test_packages, where Debian packages can be installed; all others are
+# run by tests/admin/test_guide.
 PACKAGES = (
     "# make deb",
     "# apt install linux-headers-amd64 ./build/deb/{xbzrle-dkms,xbzctl,libxbzrle1}_*.deb",

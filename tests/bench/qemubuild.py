@@ -63,7 +63,7 @@ def installed():
     source = debian.source_of("qemu-system-x86")
     if not source:
         raise RigError("qemu-system-x86 is not installed, and its version is the one "
-                       "to measure; `tests/rig/provision bench` installs it")
+                       "to measure; `tests/vm/provision bench` installs it")
     return _obtain(source[1], lambda: qemu.source_files(*source))
 
 

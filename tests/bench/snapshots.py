@@ -4,7 +4,7 @@
 What lives here: booting a Debian guest in the rig that runs one of guests/,
 saving its memory several times, and keeping the pages that differ between two
 times, as pairs of old and new page, in the cache. What does not: the rig
-(tests/rig), QMP (tests/e2e), and traces of more than two times (traces.py).
+(tests/vm), QMP (tests/e2e), and traces of more than two times (traces.py).
 
 They are made where they are wanted and never checked in: a guest's memory holds
 parts of whatever is on the machine's disk.

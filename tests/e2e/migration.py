@@ -166,7 +166,7 @@ class Migration:
                        "memory": o.memory, "vcpus": o.vcpus}
         if accel.startswith("kvm") and not machine.kvm_usable():
             raise Failed("/dev/kvm cannot be used here; give --accel tcg, or "
-                         "run this under tests/rig/vm")
+                         "run this under tests/vm/boot")
         self.progress.say(f"starting both QEMUs ({accel})")
         self._launch_source(accel)
         self._launch_destination(accel, 1)

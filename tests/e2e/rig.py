@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Running a program of this folder inside tests/rig/vm.
+"""Running a program of this folder inside tests/vm/boot.
 
 What lives here: starting the rig, ending it with us, the options that are
-handed on to it. What does not: the rig, see tests/rig.
+handed on to it. What does not: the rig, see tests/vm.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-RIG = os.path.normpath(os.path.join(HERE, "..", "rig", "vm"))
+RIG = os.path.normpath(os.path.join(HERE, "..", "vm", "boot"))
 PR_SET_PDEATHSIG = 1
 
 # A program inside that is to be watched gives a sign of life so often, and is
@@ -21,7 +21,7 @@ PR_SET_PDEATHSIG = 1
 BEAT_SECONDS = 5
 SILENT_SECONDS = 180
 
-# The rig's own exit statuses, see tests/rig/vm --help.
+# The rig's own exit statuses, see tests/vm/boot --help.
 HUNG = -1
 MEANING = {
     HUNG: f"the machine gave no sign of life for {SILENT_SECONDS} s",
@@ -37,9 +37,9 @@ def add_options(parser):
     """The options of a program that boots the rig."""
     g = parser.add_argument_group("the machine that it runs in")
     g.add_argument("--kernel", metavar="NAME",
-                   help="kernel to boot (tests/rig/vm's default)")
+                   help="kernel to boot (tests/vm/boot's default)")
     g.add_argument("--module", metavar="PATH.ko",
-                   help="module to load (tests/rig/vm's default)")
+                   help="module to load (tests/vm/boot's default)")
     g.add_argument("--no-module", action="store_true",
                    help="load no module")
 

@@ -2,7 +2,7 @@
 /*
  * Faults on purpose, one of each class that the kernels with checkers are there to
  * catch: if the rig lets one of these pass, it would let ours pass. A word
- * written to the parameter `fault` commits it. tests/faults/check does that.
+ * written to the parameter `fault` commits it. tests/faults/test_faults does that.
  */
 #include <linux/jiffies.h>
 #include <linux/kthread.h>

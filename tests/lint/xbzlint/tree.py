@@ -69,7 +69,7 @@ class Tree:
         names = [name for name in debian.installed("linux-headers-*")
                  if re.fullmatch(r"linux-headers-\d.*\d-amd64", name)]
         if not names:
-            raise CheckError("no kernel's headers are installed: tests/rig/provision lint")
+            raise CheckError("no kernel's headers are installed: tests/vm/provision lint")
         return pathlib.Path("/usr/src") / max(names, key=debian.version_key)
 
 
@@ -83,7 +83,7 @@ def run(argv, cwd=None, env=None, timeout=600):
                               stderr=subprocess.STDOUT, text=True, errors="replace")
     except FileNotFoundError as error:
         raise CheckError(f"{error.filename} is not there: "
-                         "tests/rig/provision lint installs what lint needs") from error
+                         "tests/vm/provision lint installs what lint needs") from error
     except subprocess.TimeoutExpired as error:
         raise CheckError(f"{argv[0]} did not end within {timeout} s: {' '.join(argv)}") from error
     return done.returncode, done.stdout
@@ -112,7 +112,7 @@ def kernel_scripts():
     """The kernel's scripts/ folder, of which no package but the source has all."""
     source = debian.installed(SCRIPTS)
     if not source:
-        raise CheckError(f"{SCRIPTS} is not installed: tests/rig/provision lint")
+        raise CheckError(f"{SCRIPTS} is not installed: tests/vm/provision lint")
 
     def unpack(work):
         progress.run(f"unpacking scripts/ of {SCRIPTS}",

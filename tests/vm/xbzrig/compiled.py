@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernels that Debian has not got, compiled from linux-source-6.1: User Mode
+Linux, and those with checkers, for the rig's QEMU.
+
+The artifact is what is left of the build tree when all is removed that
+neither booting nor compiling a module against it needs.
+"""
+
+import dataclasses
+import os
+import pathlib
+import re
+
+from . import cache, debian, progress
+from .common import RIG, RigError
+from .kernels import Kernel
+
+SOURCE = "linux-source-6.1"
+# Most of the source is other architectures' and drivers' files: half the time
+# to unpack, nothing to us. Their Kconfig files are read, so those stay.
+LEFT_OUT = [f"{path}/*.[chS]" for path in (
+    "arch/[!ux]*", "drivers/gpu", "drivers/infiniband", "drivers/media", "drivers/net/*",
+    "drivers/scsi", "drivers/staging", "sound")] + [
+        "*.dts", "*.dtsi", "*.rst", "tools/perf", "tools/testing"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What makes one kernel another than the next."""
+    configs: tuple      # names in configs/, laid on allnoconfig one upon the other
+    arch: str = "x86"   # as make's ARCH has it
+    target: str = "bzImage"
+    image: str = "arch/x86/boot/bzImage"
+
+
+RECIPES = {
+    "uml": Recipe(("common", "uml"), arch="um", target="linux", image="linux"),
+    "debug": Recipe(("common", "x86", "debug")),
+    "kcsan": Recipe(("common", "x86", "kcsan")),
+}
+
+# What building a module against the tree needs, of any of them.
+KEPT = re.compile(
+    r"^(scripts|include)/|^arch/(um|x86)/(include|um/asm)/|\.(h|ko)$|"
+    r"(^|/)(Makefile[^/]*|Kbuild[^/]*|Kconfig[^/]*)$|^tools/objtool/objtool$|"
+    r"^(\.config|Module\.symvers|System\.map|vmlinux\.symvers|log|"
+    r"modules\.\w+|arch/[^/]*/kernel/[\w.]*\.lds)$")
+
+
+def get(name):
+    """The kernel of that name, built if it is not in the cache."""
+    recipe = RECIPES[name]
+    uml = recipe.arch == "um"
+    source = debian.installed(SOURCE)
+    if not source:
+        raise RigError(f"{SOURCE} is not installed; `tests/vm/provision "
+                       f"{'uml' if uml else 'debug'}` installs it and what builds it")
+    version = source[SOURCE]
+    config = "".join((RIG / f"configs/{part}.config").read_text() for part in recipe.configs)
+    key = cache.key(version, repr(recipe), config, pathlib.Path(__file__))
+    tree = cache.obtain(name, f"{version}-{key}",
+                        lambda work: _build(work, name, recipe, config))
+    release = (tree / "include/config/kernel.release").read_text().strip()
+    return Kernel(name=name, release=release, image=tree / recipe.image,
+                  modules=None if uml else tree, kdir=tree,
+                  make="make ARCH=um" if uml else "make", uml=uml)
+
+
+def _build(work, name, recipe, config):
+    log = work / "log"
+    env = cache.ccache_environment()
+    progress.run(f"unpacking {SOURCE}",
+                 ["tar", "-C", work, "--strip-components=1", "-I", "xz -T0",
+                  *(f"--exclude={SOURCE}/{pattern}" for pattern in LEFT_OUT),
+                  "-xf", f"/usr/src/{SOURCE}.tar.xz"], log)
+    _free_9p(work)
+    (work / "rig.config").write_text(config)
+    # So that uname -r, and what is built for it, tells one from the other.
+    make = ["make", "-C", work, f"ARCH={recipe.arch}", "CC=ccache gcc",
+            f"LOCALVERSION=-{name}",
+            # Looks for local symbols that are exported, with a shell, nm and awk for
+            # each object, a tenth of a second; Debian did that with the same source.
+            "cmd_check_local_export="]
+    progress.run(f"configuring the kernel {name}", [*make, "allnoconfig"], log,
+                 env=dict(env, KCONFIG_ALLCONFIG=str(work / "rig.config")))
+    _check_config(work, name, config)
+    progress.run(f"building the kernel {name}",
+                 [*make, f"-j{os.cpu_count()}", recipe.target, "modules"], log,
+                 progress.kbuild, env=env)
+    _prune(work, recipe)
+
+
+def _free_9p(tree):
+    """9p over virtio without TCP/IP, as later kernels have it: 56 objects of 821. 6.1
+    asks for it, and uses of it what is in net/core."""
+    kconfig = tree / "fs/9p/Kconfig"
+    kconfig.write_text(kconfig.read_text().replace("depends on INET && NET_9P",
+                                                   "depends on NET_9P"))
+
+
+def _check_config(tree, name, config):
+    """kconfig drops what it does not know without a word; we do not."""
+    got = set((tree / ".config").read_text().splitlines())
+    lost = [line for line in config.splitlines()
+            if line.startswith("CONFIG_") and line not in got]
+    if lost:
+        raise RigError(f"kernel {name}: kconfig did not take {', '.join(lost)}: a "
+                       "misspelt name, or a dependency that is not set")
+
+
+def _prune(tree, recipe):
+    for directory, _, files in os.walk(tree, topdown=False):
+        for name in files:
+            path = os.path.join(directory, name)
+            kept = os.path.relpath(path, tree)
+            if kept != recipe.image and not KEPT.search(kept):
+                os.unlink(path)
+        if not os.listdir(directory):
+            os.rmdir(directory)

@@ -1,0 +1,441 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One boot: a machine in QEMU or User Mode Linux that runs one command.
+
+The machine has three streams to us: the command's stdout and stderr, kept
+apart, and control, on which guest/stage2 reports. In QEMU they are virtio
+serial ports on socket pairs; in UML files in a directory that it mounts. The
+kernel log goes to a file of its own. guest/init says what happens inside.
+"""
+
+import ctypes
+import dataclasses
+import os
+import pathlib
+import re
+import selectors
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from . import compiled, cpio, emulator, klog, kmod
+from .common import (CHECKOUT, EXIT_KLOG, EXIT_RIG, EXIT_TIMEOUT, RIG, RigError, say)
+
+# Until "ready": QEMU's emulation on a busy machine takes 10 s, a debug kernel more.
+BOOT_SECONDS = 180
+# From the command's end to power-off; more is a hang.
+HALT_SECONDS = 60
+STREAMS = ("stdout", "stderr", "control")
+# The name of a module that the kernel has built in is no error.
+TRANSPORT_MODULES = ("virtio_pci", "virtio_console", "9p", "9pnet_virtio")
+# What becomes an empty tmpfs inside; guest/init has the same list.
+EMPTIED = ("/tmp", "/var/tmp", "/run")
+PR_SET_PDEATHSIG = 1
+
+
+@dataclasses.dataclass
+class Options:
+    """What the user asked for; see tests/vm/boot --help."""
+    command: list
+    mem: str = "2G"
+    smp: int = 2
+    accel: str = "auto"
+    modules: list = dataclasses.field(default_factory=list)
+    modprobe: list = dataclasses.field(default_factory=list)
+    kvm: bool = True
+    out: pathlib.Path | None = None
+    keep: list = dataclasses.field(default_factory=list)
+    env: dict = dataclasses.field(default_factory=dict)
+    append: str = ""
+    dmesg: pathlib.Path | None = None
+    timeout: float = 600
+
+
+def kvm_usable():
+    """Whether /dev/kvm is there, is ours, and can be nested once more."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    for vendor in ("kvm_amd", "kvm_intel"):
+        try:
+            nested = pathlib.Path(f"/sys/module/{vendor}/parameters/nested").read_text()
+        except OSError:
+            continue
+        return nested.strip() in ("1", "Y")
+    return False
+
+
+class Machine:
+    """What QEMU and UML machines have in common; use as a context manager,
+    which is what cleans up, also when we are interrupted."""
+
+    transport = ""
+    # How it is told to end.
+    end = "poweroff -f"
+
+    def __init__(self, kernel, options):
+        self.kernel = kernel
+        self.options = options
+        self.child = None
+        self.watcher = None
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="xbz-rig-"))
+        self.klog = self.directory / "kernel.log"
+        # What the machine's own process prints; for UML it is the kernel log.
+        self.log = self.directory / "machine.log"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        if self.watcher:
+            self.watcher.kill()
+            self.watcher.communicate()
+
+    # What the two kinds define.
+
+    def argv(self):
+        raise NotImplementedError
+
+    def own_modules(self):
+        """Names of the kernel's modules that this boot needs."""
+        raise NotImplementedError
+
+    def config(self):
+        return {}
+
+    def read_streams(self, seconds):
+        """{stream: bytes} of what has come, waiting at most that long."""
+        raise NotImplementedError
+
+    # The common part.
+
+    def run(self):
+        """Boot, run the command, pass its output on; the status for our exit."""
+        self._initramfs()
+        self._start()
+        begin = time.monotonic()
+        halt_by = None
+        control = b""
+        why = None
+        while not why:
+            now = time.monotonic()
+            ended = self.child.poll() is not None
+            got = self.read_streams(0 if ended else 0.1)
+            for stream, data in got.items():
+                if stream != "control":
+                    _pass_on(stream, data)
+            control += got.get("control", b"")
+            if ended and not got:
+                break
+            if b"exit " in control and not halt_by:
+                halt_by = now + HALT_SECONDS
+            if now - begin > self.options.timeout:
+                why = "timeout"
+            elif now - begin > BOOT_SECONDS and b"ready" not in control:
+                why = "boot"
+            elif halt_by and now > halt_by:
+                why = "halt"
+        self._kill()
+        return self._verdict(control.decode(errors="replace"), why)
+
+    def _verdict(self, control, why):
+        """Say what went wrong, if something did, and choose the exit status;
+        why is what we killed the machine for."""
+        log = self.klog.read_text(errors="replace") if self.klog.exists() else ""
+        if self.options.dmesg:
+            self.options.dmesg.write_text(log)
+        reports = dict(line.partition(" ")[::2] for line in control.splitlines())
+        faults = klog.faults(log)
+        taint = int(reports.get("taint") or 0) & klog.TAINT_FAULT
+        if faults or taint:
+            say("the kernel log has faults:" if faults else
+                f"the kernel is tainted by a fault ({taint:#x}) of a kind that the "
+                "rig does not find in its log:")
+            self._show_log(log, faults)
+            return EXIT_KLOG
+        if why == "timeout":
+            say(f"timeout: the machine ran for {self.options.timeout:g} s and was "
+                "killed; --timeout sets the limit. Its kernel's last words:")
+            self._show_log(log)
+            return EXIT_TIMEOUT
+        # guest/init has no control stream yet; it tells the kernel log.
+        told = re.search(r"xbz-rig: fail: (.*)", log)
+        problem = reports.get("fail") or (told and told[1].rstrip())
+        if why == "boot":
+            problem = f"the command did not begin within {BOOT_SECONDS} s of power-on"
+        elif why == "halt":
+            problem = f"no power-off within {HALT_SECONDS} s of the command's end"
+        elif not problem and "exit" not in reports:
+            when = "after" if "ready" in reports else "before"
+            problem = (f"the machine ended, with status {self.child.returncode}, {when} "
+                       "the command began, and did not say why")
+        if problem:
+            self._show_log(log)
+            raise RigError(problem)
+        return int(reports["exit"])
+
+    def _show_log(self, log, faults=()):
+        """The log from the first fault on, or its end; and what QEMU said."""
+        lines = log.splitlines()
+        if self.log != self.klog:
+            print(self.log.read_text(errors="replace"), end="", file=sys.stderr)
+        first = max(0, lines.index(faults[0]) - 2) if faults else max(0, len(lines) - 15)
+        for line in lines[first:first + 60]:
+            print(f"    {line.rstrip()}", file=sys.stderr)
+        if self.options.dmesg:
+            say(f"the whole kernel log is in {self.options.dmesg}")
+
+    def _initramfs(self):
+        archive = cpio.Archive()
+        for name in ("proc", "sys", "dev", "tmp"):
+            archive.directory(name)
+        # The kernel opens it before there is a devtmpfs.
+        archive.device("dev/console", 5, 1)
+        busybox = pathlib.Path("/bin/busybox")
+        if not busybox.exists():
+            raise RigError("busybox-static is not installed; "
+                           "`tests/vm/provision rig` installs it")
+        archive.file("bin/busybox", busybox.read_bytes(), 0o755)
+        archive.file("init", (RIG / "guest/init").read_bytes(), 0o755)
+        archive.file("xbz/stage2", (RIG / "guest/stage2").read_bytes())
+        archive.file("xbz/hold-vm", (RIG / "guest/hold-vm").read_bytes())
+        archive.file("xbz/run", self._command())
+        archive.file("xbz/keep", "".join(f"{path}\n" for path in self._kept()))
+        self._modules(archive)
+        config = {
+            "TRANSPORT": self.transport,
+            "END": self.end,
+            "XBZ_OUT": str(self.options.out or "/tmp/xbz-out"),
+            "SHARE_OUT": "yes" if self.options.out else "",
+            "EMULATED": "",
+            **self.config()}
+        archive.file("xbz/config", "".join(
+            f"{name}={shlex.quote(value)}\n" for name, value in config.items()))
+        archive.write(self.directory / "initramfs")
+
+    def _modules(self, archive):
+        lines = []
+        own = self.own_modules()
+        if own:
+            parameters = dict(text.partition(" ")[::2] for text in self.options.modprobe)
+            for name, data in kmod.load_order(self.kernel, own):
+                archive.file(f"xbz/own/{name}.ko", data)
+                lines.append(f"/xbz/own/{name}.ko {parameters.get(name, '')}\n")
+        archive.file("xbz/modules", "".join(lines))
+        lines = []
+        for number, text in enumerate(self.options.modules):
+            path, *parameters = text.split()
+            archive.file(f"xbz/under-test-{number}.ko", kmod.read(pathlib.Path(path)))
+            lines.append(" ".join([f"under-test-{number}.ko", pathlib.Path(path).name,
+                                   *parameters]) + "\n")
+        archive.file("xbz/under-test", "".join(lines))
+
+    def _command(self):
+        """The script that runs the command where and as we were called."""
+        env = {name: value for name, value in os.environ.items()
+               if name in ("PATH", "HOME", "LANG", "TERM") or name.startswith("XBZ_")}
+        env |= {"TMPDIR": "/tmp", "XBZ_OUT": str(self.options.out or "/tmp/xbz-out"),
+                "XBZ_KERNEL": self.kernel.release}
+        env |= self.options.env
+        assignments = " ".join(shlex.quote(f"{name}={value}") for name, value in env.items())
+        return (f"cd {shlex.quote(os.getcwd())} || exit {EXIT_RIG}\n"
+                f"exec /usr/bin/env -i {assignments} {shlex.join(self.options.command)}\n")
+
+    def _kept(self):
+        """Directories that the command needs from under the emptied ones."""
+        wanted = [pathlib.Path.cwd(), CHECKOUT, *self.options.keep]
+        kept = []
+        for path in sorted(set(wanted), key=lambda path: len(path.parts)):
+            below = [top for top in EMPTIED if path.is_relative_to(top)]
+            if below and str(path) not in EMPTIED and \
+                    not any(path.is_relative_to(other) for other in kept):
+                kept.append(path)
+        return kept
+
+    def _start(self):
+        argv = [str(arg) for arg in self.argv()]
+        with open(self.log, "wb") as log:
+            try:
+                self.child = subprocess.Popen(
+                    argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    pass_fds=self.inherited(), start_new_session=True,
+                    preexec_fn=_die_with_parent)
+                self.watcher = _watch(self.child.pid, self.directory)
+            except FileNotFoundError as error:
+                raise RigError(f"{argv[0]} is not installed; "
+                               "`tests/vm/provision rig` installs it") from error
+        self.started()
+
+    def inherited(self):
+        return ()
+
+    def started(self):
+        pass
+
+    def _kill(self):
+        if self.child and self.child.poll() is None:
+            os.killpg(self.child.pid, signal.SIGKILL)
+            self.child.wait()
+
+
+def _die_with_parent():
+    """For the moment until there is a watcher."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _watch(group, directory):
+    """A process that cleans up after us if we are killed outright: it waits
+    for the end of a pipe that we hold. UML's helpers survive UML, so the whole
+    process group has to go."""
+    return subprocess.Popen(
+        ["sh", "-c", 'read -r _; kill -s KILL -- "-$1"; rm -rf "$2"', "xbz-rig-watch",
+         str(group), str(directory)],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True)
+
+
+def _pass_on(stream, data):
+    descriptor = 1 if stream == "stdout" else 2
+    while data:
+        data = data[os.write(descriptor, data):]
+
+
+class Qemu(Machine):
+    """A machine emulated by QEMU, or by KVM where the host's can be nested."""
+
+    transport = "9p"
+    # With -no-reboot QEMU ends. Power-off would take ACPI, which not all have.
+    end = "reboot -f"
+
+    def __init__(self, kernel, options):
+        super().__init__(kernel, options)
+        pairs = {stream: socket.socketpair() for stream in STREAMS}
+        self.ours = {stream: pair[0] for stream, pair in pairs.items()}
+        self.theirs = {stream: pair[1] for stream, pair in pairs.items()}
+        self.selector = selectors.DefaultSelector()
+        for stream, end in self.ours.items():
+            self.selector.register(end, selectors.EVENT_READ, stream)
+        accel = options.accel
+        intel = "vmx" in pathlib.Path("/proc/cpuinfo").read_text()
+        if accel == "auto":
+            # A kernel with AMD's KVM alone has it on TCG's processor everywhere.
+            self.hardware = kvm_usable() and not (
+                intel and options.kvm and not kmod.has(kernel, "kvm_intel"))
+        else:
+            self.hardware = accel == "kvm"
+        self.kvm = "kvm_intel" if self.hardware and intel else "kvm_amd"
+
+    def own_modules(self):
+        names = list(TRANSPORT_MODULES)
+        if self.options.kvm:
+            names.append(self.kvm)
+        return names + [text.split()[0] for text in self.options.modprobe]
+
+    def config(self):
+        return {"EMULATED": "" if self.hardware else "yes"}
+
+    def inherited(self):
+        return [end.fileno() for end in self.theirs.values()]
+
+    def started(self):
+        for end in self.theirs.values():
+            end.close()
+
+    def _emulated(self):
+        """What a kernel is told of an emulated processor."""
+        mhz = re.search(r"^cpu MHz\s*: (\d+)", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+        words = ["maxcpus=1"]
+        if mhz:
+            # For the second processor it would be measured, against a clock that
+            # emulation disturbs: up to three seconds. Delays are counted in cycles
+            # of the TSC, so a jiffy has so many: 250 of them are a second.
+            words.append(f"lpj={int(mhz[1]) * 4000}")
+        # Without ACPI the PIT is all that there is to measure the TSC by, which fails
+        # when the emulation is disturbed; KVM then tries to enter a guest for ever.
+        if mhz and self.kernel.name in compiled.RECIPES:
+            words.append(f"tsc_early_khz={mhz[1]}000")
+        return " ".join(words)
+
+    def argv(self):
+        accel = (["-accel", "kvm", "-cpu", "host"] if self.hardware else
+                 ["-accel", "tcg,thread=multi", "-cpu", "max"])
+        qemu = [emulator.BINARY] if self.hardware else emulator.command()
+        argv = [*qemu, "-name", "xbz-rig", "-no-user-config", "-nodefaults",
+                "-machine", "pc", *accel,
+                # Of each socket SeaBIOS's table for kernels without ACPI has one.
+                "-smp", f"{self.options.smp},sockets={self.options.smp}", "-m", self.options.mem,
+                "-display", "none", "-no-reboot",
+                "-kernel", self.kernel.image, "-initrd", self.directory / "initramfs",
+                # An oops ends the machine at once, with its report in the log.
+                "-append", "console=ttyS0 oops=panic panic=-1 mitigations=off no_timer_check "
+                           f"{'' if self.hardware else self._emulated()} "
+                           f"{self.options.append}",
+                "-serial", f"file:{self.klog}",
+                "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,"
+                          "multidevs=remap",
+                "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
+                "-device", "virtio-serial-pci"]
+        if self.options.out:
+            out = str(self.options.out).replace(",", ",,")
+            argv += ["-fsdev", f"local,id=out,path={out},security_model=none,"
+                               "multidevs=remap",
+                     "-device", "virtio-9p-pci,fsdev=out,mount_tag=out"]
+        for stream, end in self.theirs.items():
+            argv += ["-chardev", f"socket,id={stream},fd={end.fileno()}",
+                     "-device", f"virtserialport,chardev={stream},name={stream}"]
+        return argv
+
+    def read_streams(self, seconds):
+        got = {}
+        for event, _ in self.selector.select(seconds):
+            data = event.fileobj.recv(1 << 16)
+            if data:
+                got[event.data] = data
+            else:
+                self.selector.unregister(event.fileobj)
+        return got
+
+
+class Uml(Machine):
+    """A machine that is a process: User Mode Linux."""
+
+    transport = "hostfs"
+
+    def __init__(self, kernel, options):
+        super().__init__(kernel, options)
+        self.klog = self.log
+        self.streams = self.directory / "streams"
+        self.streams.mkdir()
+        self.files = {}
+        for stream in STREAMS:
+            (self.streams / stream).touch()
+            self.files[stream] = open(self.streams / stream, "rb")
+
+    def own_modules(self):
+        return [text.split()[0] for text in self.options.modprobe]
+
+    def config(self):
+        return {"STREAMS": str(self.streams)}
+
+    def argv(self):
+        return [self.kernel.image, f"mem={self.options.mem}",
+                f"initrd={self.directory / 'initramfs'}", f"uml_dir={self.directory}/",
+                "con0=null,fd:1", "con=null", "ssl=null", "console=tty0", "oops=panic",
+                "panic=-1", "kunit.enable=1",
+                *self.options.append.split()]
+
+    def read_streams(self, seconds):
+        # Files on the host's file system: there is nothing to wait for but time.
+        got = {}
+        for stream, file in self.files.items():
+            data = file.read(1 << 20)
+            if data:
+                got[stream] = data
+        if not got and seconds:
+            time.sleep(0.02)
+        return got
