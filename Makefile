@@ -12,7 +12,6 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 KERNEL ?= 6.1
 
 O := build
-rig := tests/vm
 sources := Kbuild kmod lib uapi
 # V=1 shows the commands of user space, too.
 quiet := $(if $(V),,-s)
@@ -71,37 +70,21 @@ deb: setup-deb
 	@ls $(O)/deb/*.deb
 
 help:
-	@echo 'make              the module for the running kernel (or KDIR=...), libxbzrle, xbzctl'
-	@echo 'make install      libxbzrle, xbzctl, man pages, completion, udev rule, systemd unit,'
-	@echo '                  /etc/xbzrle.conf (DESTDIR, PREFIX)'
-	@echo 'make deb          Debian packages of all of it, the module by DKMS, in build/deb'
-	@echo 'make demo         a busy guest, migrated three times; needs root. TOP=SECONDS: the'
-	@echo '                  last time alone, held up for so long, and xbzctl top on it'
-	@echo 'make check        all tests; needs root'
-	@echo 'make lint         only the static checks'
-	@echo 'make check-unit   only those of lib/, here'
-	@echo 'make check-kunit  only those inside the module, in User Mode Linux'
-	@echo 'make check-device only those of /dev/xbzrle, in User Mode Linux and with KVM'
-	@echo 'make check-netlink only those of the netlink family and of xbzctl'
-	@echo 'make check-e2e    only those that migrate a guest'
-	@echo 'make check-rig    only those of the rig that boots kernels'
-	@echo 'make check-fuzz   only the fuzzers, a minute each'
-	@echo 'make check-interop  only the codec against that of QEMU'
-	@echo 'make check-matrix all of that on 6.12 and 7.3 and in kernels with checkers'
-	@echo 'make check-matrix-short  what make check has of that'
-	@echo 'make check-kernel-NAME  only on one of them: 6.12, 7.3, debug, kcsan'
-	@echo 'make check-faults whether those with checkers catch faults on purpose'
-	@echo 'make check-deb    the packages, in a fresh Debian tree that is booted'
-	@echo 'make check-mutation  breaks each invariant on purpose and sees a test fail'
-	@echo 'make coverage     which lines of kmod/ and lib/ the tests run'
-	@echo 'make bench        all benches; not tests: they measure and assert nothing'
-	@echo 'make bench-codec  our encoder and decoder against QEMU'"'"'s, on one core'
-	@echo 'make bench-cache  the cache on traces of real guests, against QEMU'"'"'s'
-	@echo 'make bench-device the module in User Mode Linux against both'
-	@echo 'make bench-scan   what a large and mostly clean region costs'
-	@echo 'make bench-queues two queues against one, on two processors'
-	@echo 'make check-lint-selftest  gives each static check something to find'
-	@echo 'make clean        removes build/'
+	@echo 'make            the module for the running kernel (or KDIR=...), libxbzrle, xbzctl'
+	@echo 'make install    all but the module (DESTDIR, PREFIX)'
+	@echo 'make deb        Debian packages of all of it, in build/deb'
+	@echo 'make demo       a busy guest, migrated three times; TOP=SECONDS: and xbzctl top'
+	@echo 'make clean      removes build/'
+	@echo
+	@echo 'make check      all tests that a change has to pass; needs root. Its parts:'
+	@echo '  make check-PART: lint, fuzz, unit, vm, interop, kunit, device, netlink, short, e2e'
+	@echo 'make check-matrix  the other kernels: check-kernel-NAME for 6.12, 7.3, debug, kcsan,'
+	@echo '                and check-faults, whether the last two find faults'
+	@echo 'make check-deb, check-admin, check-mutation, check-lint-selftest  see testing.rst'
+	@echo 'make coverage   which lines of kmod/ and lib/ the tests run'
+	@echo 'make bench      measures; bench-codec, bench-cache, bench-device, bench-scan, bench-queues'
+	@echo
+	@echo 'KERNEL=NAME     the kernel that tests boot; Documentation/testing.rst has all of it'
 
 clean:
 	rm -rf $(O)

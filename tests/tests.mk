@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The demo and the tests. Each target sets up all that it needs: packages from
-# the configured mirror, kernels and QEMUs from the cache.
+# The demo, the tests and the benches. Each target sets up all that it needs: packages
+# from the configured mirror, kernels and QEMUs from the cache.
 
+export KERNEL
 out := $(CURDIR)/$(O)
-qemu_path = PKG_CONFIG_PATH=$(CURDIR)/$(O)/lib $(rig)/qemu-build \
-	--key lib/libxbzrle --key lib/include/xbzrle/xbzrle.h --key uapi
-
-# Modules, one build for each kernel that is booted.
 
 setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink admin coverage deb deb-check)
 .PHONY: $(setups)
 $(setups): setup-%:
-	@$(rig)/provision $*
+	@tests/vm/provision $*
 
-.PHONY: rig-modules uml-modules qemu
+# What is built for the tests: modules for each kernel that is booted, programs, and the
+# patched QEMU, whose path is printed last.
+.PHONY: rig-modules uml-modules qemu device-programs unit-programs
 rig-modules: setup-build setup-rig $(if $(filter 7.%,$(KERNEL)),setup-tree) \
 		$(if $(filter debug kcsan,$(KERNEL)),setup-debug)
 	@tests/vm/modules $(KERNEL)
@@ -21,127 +20,98 @@ rig-modules: setup-build setup-rig $(if $(filter 7.%,$(KERNEL)),setup-tree) \
 uml-modules: setup-build setup-uml
 	@tests/vm/modules uml
 
-# The patched QEMU; its path is printed last.
 qemu: setup-qemu lib
-	@$(qemu_path)
+	@PKG_CONFIG_PATH=$(out)/lib tests/vm/qemu-build --key lib/libxbzrle \
+		--key lib/include/xbzrle/xbzrle.h --key uapi
 
-.PHONY: demo
-demo: setup-build setup-rig setup-qemu rig-modules lib $(if $(TOP),xbzctl)
-	@qemu=$$($(qemu_path)) && \
-	tests/e2e/demo --qemu "$$qemu" --kernel $(KERNEL) --out $(O)/demo \
-		$(if $(TOP),--top $(TOP))
+device-programs: setup-unit lib xbzctl
+	@$(MAKE) -s -j$$(nproc) -C tests/device O=$(out)/device
+	@$(CC) -Wall -Wextra -Werror -Iuapi -o $(O)/device/example Documentation/example.c
 
-# Tests. Each part ends with a line 'N passed, N failed, N skipped'; check runs
-# all parts whatever fails and ends with the sum of theirs. Those in User Mode
-# Linux have one processor: others run beside them, but none that builds the same.
+unit-programs: setup-build setup-unit
+	@$(MAKE) -s -j$$(nproc) -C tests/unit O=$(out)/unit
 
-parts := lint fuzz unit+rig interop+kunit device netlink+matrix-short e2e
-# More kernels, whole.
+# Tests. Of PART+PART the second runs beside the first: User Mode Linux has one
+# processor. None runs beside guests that migrate.
+parts := lint fuzz unit+vm interop+kunit device+device-uml netlink+short e2e
 matrix := 6.12 7.3 debug kcsan
-matrix_parts := kernel-7.3 kernel-debug kernel-6.12 faults+kernel-kcsan
+more := lint-selftest mutation admin deb faults $(matrix:%=kernel-%)
+check_parts := $(subst +, ,$(parts))
+readies := $(addprefix ready-,$(check_parts) $(more))
 
-.PHONY: check $(patsubst %,check-%,$(subst +, ,$(parts)))
-check:
+.PHONY: check lint check-matrix $(readies)
+check: $(check_parts:%=ready-%)
 	@tests/check $(parts)
 
-.PHONY: lint
+# Its table is for Documentation/testing.rst.
+check-matrix: ready-faults $(matrix:%=ready-kernel-%)
+	@XBZ_TABLE=$(O)/matrix tests/check kernel-7.3 kernel-debug kernel-6.12 kernel-kcsan faults
+	@cat $(O)/matrix
+
 lint: check-lint
 
-check-lint: setup-lint
-	@tests/lint/lint
+.PHONY: $(readies:ready-%=check-%)
+check-device: ready-device ready-device-uml
+	@tests/check device+device-uml
 
-.PHONY: check-lint-selftest
-check-lint-selftest: setup-lint
-	@tests/lint/lint --selftest
+$(filter-out check-device,$(readies:ready-%=check-%)): check-%: ready-%
+	@tests/check $*
 
-check-unit: setup-build setup-unit
-	@tests/cmocka-run $(MAKE) -s -C tests/unit check O=$(CURDIR)/$(O)/unit
+ready-lint ready-lint-selftest: setup-lint
+ready-unit: unit-programs
+ready-fuzz: setup-build setup-unit
+	@$(MAKE) -s -C tests/fuzz O=$(out)/fuzz
+ready-interop: unit-programs setup-qemu
+ready-vm: setup-build setup-rig setup-uml
+ready-kunit: uml-modules
+ready-device: rig-modules device-programs setup-netlink
+ready-device-uml: uml-modules device-programs
+ready-netlink: setup-netlink uml-modules xbzctl
+	@$(MAKE) -s -C tests/netlink O=$(out)/netlink
+ready-short: setup-rig setup-tree device-programs
+ready-e2e: qemu rig-modules
+ready-faults: setup-build setup-rig setup-debug
+$(matrix:%=ready-kernel-%): setup-rig setup-tree setup-debug device-programs qemu ready-netlink
+ready-mutation: uml-modules device-programs unit-programs
+ready-admin: setup-admin qemu uml-modules xbzctl
+	@mkdir -p $(O)/admin
+	@$(CC) -Wall -Wextra -Werror -O2 -shared -fPIC -o $(O)/admin/hostname.so \
+		tests/admin/hostname.c
+	@tests/guests/build -o $(O)/admin/guest.img --footprint 48M --fill --rate 8000
+ready-deb: setup-deb-check setup-rig setup-qemu deb
 
-check-fuzz: setup-build setup-unit
-	@$(MAKE) -s -C tests/fuzz check O=$(CURDIR)/$(O)/fuzz TIME=60
-
-check-interop: setup-build setup-unit setup-qemu
-	@side=$$(tests/bench/qemu-side) && \
-	XBZ_QEMU_SIDE=$$side tests/cmocka-run \
-		$(MAKE) -s -C tests/unit check-qemu O=$(CURDIR)/$(O)/unit
-
-check-rig: setup-build setup-rig setup-uml
-	@$(rig)/selftest
-
-check-kunit: uml-modules
-	@tests/kunit/run
-
-check-device: uml-modules rig-modules setup-unit lib
-	@tests/device/check --kernel $(KERNEL)
-
-check-netlink: setup-netlink uml-modules xbzctl
-	@tests/netlink/check
-
-# Not part of check: it takes minutes, most of them libvirt's.
-.PHONY: check-admin
-check-admin: setup-admin setup-qemu uml-modules xbzctl lib
-	@qemu=$$($(qemu_path)) && tests/admin/check --qemu "$$qemu"
-
-check-e2e: setup-qemu rig-modules lib
-	@qemu=$$($(qemu_path)) && \
-	tests/e2e/run --qemu "$$qemu" --kernel $(KERNEL)
-
-# More kernels: those of the matrix, whole; and what `check` has of them.
-.PHONY: check-matrix check-matrix-short $(matrix:%=check-kernel-%)
-check-matrix:
-	@tests/check $(matrix_parts)
-
-$(matrix:%=check-kernel-%): check-kernel-%: setup-build setup-rig setup-unit \
-		setup-qemu setup-netlink setup-tree setup-debug lib xbzctl
-	@qemu=$$($(qemu_path)) && tests/kernels/check $* --qemu "$$qemu"
-
-check-matrix-short: setup-build setup-rig setup-unit setup-tree lib xbzctl
-	@tests/kernels/check --short 7.3
-
-# One fault of each class, in the kernel that is there to catch it.
-.PHONY: check-faults
-check-faults: setup-build setup-rig setup-debug
-	@tests/faults/test_faults
-
-.PHONY: coverage
+.PHONY: coverage demo
 coverage: setup-build setup-unit setup-uml setup-netlink setup-coverage
 	@tests/coverage/coverage
 
-# Not part of check: it takes a tree of Debian, and one more QEMU.
-.PHONY: check-deb
-check-deb: setup-deb-check setup-rig setup-qemu deb
-	@tests/deb/test_packages
-
-.PHONY: check-mutation
-check-mutation: uml-modules setup-unit lib
-	@$(MAKE) -s -C tests/device O=$(out)/device
-	@. tests/tally.sh; tally tests/mutation/mutate; tally tests/device/test_grown; tally_end
+demo: setup-rig rig-modules qemu $(if $(TOP),xbzctl)
+	@tests/e2e/demo --qemu "$$($(MAKE) -s qemu | tail -n 1)" --kernel $(KERNEL) \
+		--out $(O)/demo $(if $(TOP),--top $(TOP))
 
 # Benches. They measure and write build/bench; they assert nothing. BENCH has
 # options for tests/bench/codec, such as --help.
-
-.PHONY: bench bench-codec bench-cache bench-device bench-scan bench-queues
+.PHONY: bench bench-programs bench-codec bench-cache bench-device bench-scan bench-queues
 bench: bench-codec bench-cache bench-device bench-scan bench-queues
 
-bench-codec: setup-build setup-rig setup-bench lib
+bench-programs: setup-build setup-bench lib
 	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib
+
+bench-codec: bench-programs setup-rig
 	@tests/bench/codec --program $(O)/bench/codec_bench --out $(O)/bench $(BENCH)
 
 bench-cache: setup-build setup-bench lib $(if $(findstring full,$(BENCH)),setup-rig)
 	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib $(out)/bench/cache_bench
 	@tests/bench/cache --program $(O)/bench/cache_bench --out $(O)/bench $(BENCH)
 
-bench-device: uml-modules setup-bench lib
-	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib
+bench-device: bench-programs uml-modules
 	@tests/bench/device --program $(O)/bench/device_bench --module $(O)/uml/xbzrle.ko \
 		--out $(O)/bench $(BENCH)
 
-bench-scan: uml-modules lib
-	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib
+bench-scan: bench-programs uml-modules
 	@tests/bench/scan --program $(O)/bench/scan_bench --modules $(O)/uml \
 		--out $(O)/bench $(BENCH)
 
 bench-queues: rig-modules xbzctl
-	@release=$$($(rig)/kernel --print release $(KERNEL)) && \
+	@release=$$(tests/vm/kernel --print release $(KERNEL)) && \
 	tests/bench/queues --program $(O)/xbzctl --module $(O)/$$release/xbzrle.ko \
 		--kernel $(KERNEL) --out $(O)/bench $(BENCH)

@@ -2,7 +2,7 @@
 """The ten invariants of Documentation/design.rst, each broken on purpose.
 
 What lives here: which lines are broken, and which tests have to notice. What
-does not: building and running (run).
+does not: building and running (mutate).
 """
 
 import dataclasses

@@ -36,6 +36,7 @@ import session                                   # noqa: E402
 from session import Session                      # noqa: E402
 from lib import NlError, YnlFamily               # noqa: E402
 import jsonschema                                # noqa: E402
+import tap                                       # noqa: E402
 from prometheus_client.openmetrics import parser as openmetrics     # noqa: E402
 
 XBZCTL = ROOT / "build/xbzctl"
@@ -824,29 +825,13 @@ class Xbzctl(unittest.TestCase):
                              "will not converge: queue broken")
 
 
-class Counted(unittest.TextTestResult):
-    """Prints a line for each test as it ends."""
-
-    def startTest(self, test):
-        super().startTest(test)
-        self.begin = time.monotonic()
-
-    def addSuccess(self, test):
-        super().addSuccess(test)
-        print(f"ok   {test.id().removeprefix('__main__.'):50} "
-              f"{time.monotonic() - self.begin:6.1f} s", flush=True)
-
-
 def main():
-    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
-    if len(sys.argv) > 1:
-        suite = unittest.defaultTestLoader.loadTestsFromNames(sys.argv[1:], sys.modules["__main__"])
-    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=0, resultclass=Counted).run(suite)
-    failed = len({test.id().split(" ")[0] for test, _ in result.failures + result.errors})
-    print(f"{result.testsRun - failed} passed, {failed} failed, 0 skipped")
-    return failed != 0
+    runner = tap.TAPTestRunner()
+    runner.set_stream(True)
+    runner.resultclass.FORMAT = "{method_name}"
+    unittest.main(testRunner=runner)
 
 
 if __name__ == "__main__":
     NL = family()
-    sys.exit(main())
+    main()
