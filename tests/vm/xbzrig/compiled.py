@@ -85,8 +85,7 @@ def _build(work, name, recipe, config):
                  env=dict(env, KCONFIG_ALLCONFIG=str(work / "rig.config")))
     _check_config(work, name, config)
     progress.run(f"building the kernel {name}",
-                 [*make, f"-j{os.cpu_count()}", recipe.target, "modules"], log,
-                 progress.kbuild, env=env)
+                 [*make, f"-j{os.cpu_count()}", recipe.target, "modules"], log, env=env)
     _prune(work, recipe)
 
 

@@ -136,81 +136,62 @@ def _update_source_lists(env, log):
                  ["apt-get", "-q", "update"], log, env=env)
 
 
-def _entries():
-    """source_entries() of this machine, which has to have some."""
-    stanzas, lines = source_entries()
-    if not stanzas and not lines:
-        raise RigError("no Debian mirror is configured in /etc/apt/sources.list or "
-                       "/etc/apt/sources.list.d; add one")
-    return stanzas, lines
+def codename():
+    """Of this machine's release."""
+    return re.search(r"^VERSION_CODENAME=(\w+)", pathlib.Path("/etc/os-release").read_text(),
+                     re.M)[1]
 
 
-def release_sources(etc=pathlib.Path("/etc")):
-    """(code name, {"sources" or "list": text}) of this machine's own release, as
-    apt has it here, for binary packages."""
-    stanzas, lines = source_entries(etc)
-    codename = re.search(r"^VERSION_CODENAME=(\w+)", (etc / "os-release").read_text(), re.M)
-    if not codename or not stanzas and not lines:
-        raise RigError("no Debian release or no mirror of it is configured in /etc")
-    files = {"sources": "\n\n".join(re.sub(r"^Types:.*", "Types: deb", stanza, flags=re.M | re.I)
-                                    for stanza in stanzas),
-             "list": "\n".join(re.sub(r"^deb-src", "deb", line) for line in lines)}
-    return codename[1], {name: text + "\n" for name, text in files.items() if text}
+def _entries(kind="deb", release=None):
+    """Lines of sources.list: what apt has here of this machine's release, as it says
+    itself; other vendors' repositories have nothing for us. Or another release, on the
+    mirror that has this one, whose updates and security may lie elsewhere."""
+    rows = _output("apt-get", "indextargets", "--format",
+                   "$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages")
+    rows = [row.split()[1:] for row in dict.fromkeys(rows.splitlines())
+            if row.startswith("Debian ")]
+    if release:
+        rows = [[row[0], release, "main"] for row in rows if row[1] == codename()][:1]
+    if not rows:
+        raise RigError("no mirror of Debian is configured in /etc/apt, or its lists are not "
+                       "there: `tests/vm/provision --update rig`")
+    return [f"{kind} [signed-by={KEYRING}] {' '.join(row)}" for row in rows]
+
+
+def release_sources():
+    """(code name, {"list": lines of sources.list}) of this machine's own release."""
+    return codename(), {"list": "\n".join(_entries()) + "\n"}
+
+
+def mirror(suite):
+    """A line of sources.list for another suite on the mirror that has this
+    machine's release."""
+    return _entries(release=suite)[0]
 
 
 def _source_config(suite):
     """An apt configuration that has the system's Debian sources as deb-src."""
-    if suite:
-        return _config(f"apt-{suite}", *other_suite(*_entries(), suite))
-    return _config("apt", *_entries())
+    return _config(f"apt-{suite}" if suite else "apt", _entries("deb-src", suite))
 
 
-def _config(name, stanzas, lines, more=""):
+def _config(name, lines, more=""):
     """The file of an apt configuration in the cache that has these sources."""
     apt = cache.root() / name
     for path in ("sources", "lists/partial"):
         (apt / path).mkdir(parents=True, exist_ok=True)
-    _write(apt / "sources/debian.sources", "\n\n".join(stanzas))
-    _write(apt / "sources/debian.list", "\n".join(lines))
-    _write(apt / "apt.conf", f"""\
+    # One of an earlier version of this.
+    (apt / "sources/debian.sources").unlink(missing_ok=True)
+    (apt / "sources/debian.list").write_text("\n".join(lines) + "\n")
+    (apt / "apt.conf").write_text(f"""\
 APT::Sandbox::User "root";
 Dir::Etc::sourcelist "/dev/null";
 Dir::Etc::sourceparts "{apt}/sources";
 Dir::State::Lists "{apt}/lists";
 Dir::Cache::pkgcache "";
 Dir::Cache::srcpkgcache "";
-{more}""")
+{more}
+""")
     return apt / "apt.conf"
-
-
-def other_suite(stanzas, lines, suite):
-    """Of the machine's deb-src entries those of the release itself, made into
-    entries of another release; its updates and security may lie elsewhere."""
-    main = re.compile(r"[a-z]+")
-    others = [re.sub(r"^Suites:.*", f"Suites: {suite}", stanza, flags=re.M | re.I)
-              for stanza in stanzas
-              if any(main.fullmatch(name) for name in re.search(
-                  r"^Suites:(.*)", stanza, re.M | re.I)[1].split())]
-    entry = re.compile(r"(deb-src\s+(?:\[[^]]*\]\s+)?\S+\s+)(\S+)(\s.*)")
-    matches = [entry.match(line) for line in lines]
-    return others, [match[1] + suite + match[3] for match in matches
-                    if match and main.fullmatch(match[2])]
-
-
-def mirror(suite):
-    """A line of sources.list for another suite on the mirror that has this
-    machine's release."""
-    stanzas, lines = _entries()
-    for stanza in stanzas:
-        uri = re.search(r"^URIs:\s*(\S+)", stanza, re.M | re.I)
-        suites = re.search(r"^Suites:\s*(\S+)", stanza, re.M | re.I)
-        if uri and suites and "-" not in suites[1] and "/" not in suites[1]:
-            return f"deb [signed-by={KEYRING}] {uri[1]} {suite} main"
-    for line in lines:
-        entry = re.match(r"deb-src\s+(?:\[[^]]*\]\s+)?(\S+)\s+([^\s/-]+)\s", line)
-        if entry:
-            return f"deb [signed-by={KEYRING}] {entry[1]} {suite} main"
-    raise RigError("no mirror of Debian's own release is configured in /etc/apt")
 
 
 def backports(release=NEXT):
@@ -218,7 +199,7 @@ def backports(release=NEXT):
     release, and nothing else; its lists are fetched if there are none or if they
     are a week old."""
     suite = f"{release}-backports"
-    apt = _config(f"apt-{suite}", [], [mirror(suite)],
+    apt = _config(f"apt-{suite}", [mirror(suite)],
                   'Dir::State::status "/dev/null";')
     lists = list((apt.parent / "lists").glob("*_Packages*"))
     if not lists or time.time() - apt.parent.joinpath("lists").stat().st_mtime > 7 * 86400:
@@ -226,34 +207,3 @@ def backports(release=NEXT):
                      ["apt-get", "-q", "update"], apt.parent / "log",
                      env=_environment(apt), quiet=True)
     return apt
-
-
-def _write(path, text):
-    path.write_text(text + "\n")
-
-
-def source_entries(etc=pathlib.Path("/etc")):
-    """(deb822 stanzas, one-line entries) of the machine, made into deb-src."""
-    release = (etc / "os-release").read_text()
-    codename = re.search(r"^VERSION_CODENAME=(\w+)", release, re.M)
-    names = "|".join(["stable", "oldstable"] + ([codename[1]] if codename else []))
-    # Other vendors' repositories have nothing for us, and often no sources.
-    ours = re.compile(rf"\b({names})(-\S+|/\S+)?(?!\S)")
-    stanzas, lines = [], []
-    for path in sorted((etc / "apt/sources.list.d").glob("*.sources")):
-        text = re.sub(r"^#.*\n", "", path.read_text(), flags=re.M)
-        for stanza in re.split(r"\n\s*\n", text):
-            suites = re.search(r"^Suites:(.*)", stanza, re.M | re.I)
-            off = re.search(r"^Enabled:\s*(no|false)\b", stanza, re.M | re.I)
-            if suites and ours.match(suites[1].strip()) and not off:
-                stanzas.append(re.sub(r"^Types:.*", "Types: deb-src", stanza.strip(),
-                                      flags=re.M | re.I))
-    listed = sorted((etc / "apt/sources.list.d").glob("*.list"))
-    for path in [etc / "apt/sources.list", *listed]:
-        if not path.exists():
-            continue
-        for line in path.read_text().splitlines():
-            entry = re.match(r"deb\s+((\[[^]]*\]\s+)?\S+\s+(\S+)\s.*)", line)
-            if entry and ours.match(entry[3]) and not entry[1].startswith("cdrom:"):
-                lines.append("deb-src " + entry[1])
-    return stanzas, lines

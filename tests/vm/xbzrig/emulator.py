@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The QEMU that emulates machines: that of this release's backports, if there is
-one, unpacked in the cache and never installed.
+"""The QEMU that emulates machines: that of this release's backports, unpacked in the
+cache and never installed.
 
 Debian 12's 7.2 translates code while another processor may write it, and goes on
 with the old code: a processor met the breakpoint of a jump label that was just
@@ -11,10 +11,9 @@ The QEMUs that migrate, stock and patched, are other ones and not from here.
 """
 
 import re
-import time
 
 from . import cache, debian, progress
-from .common import RigError, say
+from .common import RigError
 
 BINARY = "qemu-system-x86_64"
 PACKAGES = ("qemu-system-x86", "qemu-system-common", "qemu-system-data")
@@ -22,20 +21,12 @@ PACKAGES = ("qemu-system-x86", "qemu-system-common", "qemu-system-data")
 FIRMWARE = "/usr/share/seabios"
 # The first that has the commit above.
 FIXED = [8, 1]
-# Where there was none to be had, nobody asks again for so long.
-ASK_AGAIN_SECONDS = 86400
 
 
 def command():
     """The begin of a command line that emulates a machine."""
-    version = debian.installed("qemu-system-x86").get("qemu-system-x86", "")
-    if upstream(version) >= FIXED:
-        return [BINARY]
-    root = newest(cache.root() / "emulator") or _fetched()
-    if not root:
-        return [BINARY]
-    return [str(root / "root/usr/bin" / BINARY),
-            "-L", str(root / "root/usr/share/qemu"), "-L", FIRMWARE]
+    root = newest(cache.root() / "emulator") or _fetch()
+    return [root / "root/usr/bin" / BINARY, "-L", root / "root/usr/share/qemu", "-L", FIRMWARE]
 
 
 def upstream(version):
@@ -51,26 +42,13 @@ def newest(directory):
                key=lambda path: debian.version_key(path.name), default=None)
 
 
-def _fetched():
-    """Where it is now, fetched; None if there is none."""
-    asked = cache.root() / "emulator-asked"
-    if asked.exists() and time.time() - asked.stat().st_mtime < ASK_AGAIN_SECONDS:
-        return None
-    try:
-        return _fetch()
-    except RigError as error:
-        asked.touch()
-        say("machines are emulated by the installed QEMU, which is older than 8.1 and "
-            f"now and then loses one, for no newer one can be had: {error}")
-        return None
-
-
 def _fetch():
-    release, _ = debian.release_sources()
+    release = debian.codename()
     apt = debian.backports(release)
     version = debian.candidate(PACKAGES[0], apt)
     if upstream(version or "") < FIXED:
-        raise RigError(f"{release}-backports has {version or 'none'}")
+        raise RigError(f"{release}-backports has QEMU {version or 'not at all'}; it has to "
+                       f"be {FIXED[0]}.{FIXED[1]} or later")
 
     def make(work):
         for package in PACKAGES:

@@ -203,7 +203,6 @@ class Machine:
         archive.file("bin/busybox", busybox.read_bytes(), 0o755)
         archive.file("init", (RIG / "guest/init").read_bytes(), 0o755)
         archive.file("xbz/stage2", (RIG / "guest/stage2").read_bytes())
-        archive.file("xbz/hold-vm", (RIG / "guest/hold-vm").read_bytes())
         archive.file("xbz/run", self._command())
         archive.file("xbz/keep", "".join(f"{path}\n" for path in self._kept()))
         self._modules(archive)
@@ -212,7 +211,6 @@ class Machine:
             "END": self.end,
             "XBZ_OUT": str(self.options.out or "/tmp/xbz-out"),
             "SHARE_OUT": "yes" if self.options.out else "",
-            "EMULATED": "",
             **self.config()}
         archive.file("xbz/config", "".join(
             f"{name}={shlex.quote(value)}\n" for name, value in config.items()))
@@ -336,9 +334,6 @@ class Qemu(Machine):
             names.append(self.kvm)
         return names + [text.split()[0] for text in self.options.modprobe]
 
-    def config(self):
-        return {"EMULATED": "" if self.hardware else "yes"}
-
     def inherited(self):
         return [end.fileno() for end in self.theirs.values()]
 
@@ -349,7 +344,7 @@ class Qemu(Machine):
     def _emulated(self):
         """What a kernel is told of an emulated processor."""
         mhz = re.search(r"^cpu MHz\s*: (\d+)", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
-        words = ["maxcpus=1"]
+        words = []
         if mhz:
             # For the second processor it would be measured, against a clock that
             # emulation disturbs: up to three seconds. Delays are counted in cycles
