@@ -45,8 +45,8 @@ check: $(check_parts:%=ready-%)
 
 # Its table is for Documentation/testing.rst.
 check-matrix: ready-faults $(matrix:%=ready-kernel-%)
-	@XBZ_TABLE=$(O)/matrix tests/check kernel-7.3 kernel-debug kernel-6.12 kernel-kcsan faults
-	@cat $(O)/matrix
+	@status=0; XBZ_TABLE=$(O)/matrix tests/check kernel-7.3 kernel-debug kernel-6.12 \
+		kernel-kcsan+faults || status=1; cat $(O)/matrix; exit $$status
 
 lint: check-lint
 
@@ -62,12 +62,15 @@ ready-unit: unit-programs
 ready-fuzz: setup-build setup-unit
 	@$(MAKE) -s -C tests/fuzz O=$(out)/fuzz
 ready-interop: unit-programs setup-qemu
+	@$(MAKE) -s -C tests/unit O=$(out)/unit qemu
 ready-vm: setup-build setup-rig setup-uml
 ready-kunit: uml-modules
 ready-device: rig-modules device-programs setup-netlink
 ready-device-uml: uml-modules device-programs
 ready-netlink: setup-netlink uml-modules xbzctl
-	@$(MAKE) -s -C tests/netlink O=$(out)/netlink
+	@mkdir -p $(O)/netlink
+	@$(CC) -O2 -g -std=gnu11 -Wall -Wextra -Werror -Iuapi -o $(O)/netlink/fuzz \
+		tests/netlink/fuzz.c
 ready-short: setup-rig setup-tree device-programs
 ready-e2e: qemu rig-modules
 ready-faults: setup-build setup-rig setup-debug

@@ -16,6 +16,7 @@ import pathlib
 import tempfile
 import threading
 import time
+import types
 
 from qmp import QMP, QMPClosed, QMPError, QMPTimeout
 from xbzrig import cache, debian, kernels, machine
@@ -60,8 +61,8 @@ class Guest(machine.Qemu):
     def argv(self):
         return [*super().argv(), "-qmp", f"unix:{self.socket},server=on,wait=off"]
 
-    def started(self):
-        super().started()
+    def _start(self):
+        super()._start()
         self.thread.start()
 
     def snapshot_files(self):
@@ -115,11 +116,14 @@ def run(work, name, kernel, plan, env=()):
     program = HERE / "guests" / name
     say(f"taking the memory of a guest that runs {name}")
     with tempfile.TemporaryDirectory(prefix="xbz-bench-") as out:
-        options = machine.Options(
+        # What tests/vm/boot has as options.
+        options = types.SimpleNamespace(
             # The guest's own program never ends; stage2 of the rig ends it.
             command=["sh", "-c", '"$1" & until [ -e "$XBZ_OUT/done" ]; do sleep 0.2; done',
                      "sh", str(program)],
-            mem=f"{plan.memory_mib}M", kvm=False, out=pathlib.Path(out), env=dict(env))
+            mem=f"{plan.memory_mib}M", kvm=False, out=pathlib.Path(out), smp=2,
+            accel="auto", modules=[], modprobe=[], keep=[], env=dict(env), append="",
+            dmesg=None, timeout=600)
         with Guest(kernel, options, work, plan) as guest:
             status = guest.run()
             guest.thread.join()

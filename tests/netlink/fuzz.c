@@ -11,6 +11,7 @@
  * not answered, or twice, or if an answer has a number that was never sent. The
  * caller checks the numbers.
  */
+#define _GNU_SOURCE
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
 #include <linux/xbzrle_netlink.h>
@@ -24,7 +25,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "rng.h"
+#include "../device/rng.h"
 
 #define BATCH 32
 #define MESSAGE_MAX 2048

@@ -57,12 +57,12 @@ FAULTS = {
 ONLY_LIB = ("analyzer", "clang-tidy")
 
 
-def check(name, checker, root, kdir):
+def check(name, checker, root):
     """Nothing if the checker names the fault, else what it said instead."""
     files, said = FAULTS[name]
     with tempfile.TemporaryDirectory(prefix="xbz-lint-") as directory:
         tree = Tree(pathlib.Path(directory).resolve() / "src",
-                    pathlib.Path(directory).resolve() / "out", kdir)
+                    pathlib.Path(directory).resolve() / "out")
         for source in LESS.get(name, COPIED):
             tree.root.mkdir(exist_ok=True)
             if (root / source).is_dir():

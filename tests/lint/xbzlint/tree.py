@@ -25,7 +25,6 @@ class Tree:
     """A checkout, or as much of one as the self-test wants."""
     root: pathlib.Path
     out: pathlib.Path               # for whatever is built
-    kdir_given: pathlib.Path | None = None
     marks: pathlib.Path | None = None   # what was found clean; in out if not given
 
     def files(self, *suffixes, under=("",)):
@@ -51,21 +50,15 @@ class Tree:
 
     def clean(self, *parts):
         """The file that is there if what these parts are of (contents, versions,
-        arguments) was found to be clean before. For checkers that look at nothing
-        else; those that build have make to remember."""
-        return self.clean_dir() / cache.key(*map(str, parts))
-
-    def clean_dir(self):
-        """Where these files are. Names are hashes of all that was looked at, so
-        checkouts share them."""
+        arguments) was found to be clean before, and, without parts, where these files
+        are. For checkers that look at nothing else; those that build have make to
+        remember. Names are hashes of all that was looked at, so checkouts share them."""
         path = self.marks or self.out / "clean"
         path.mkdir(parents=True, exist_ok=True)
-        return path
+        return path / cache.key(*map(str, parts)) if parts else path
 
     def kdir(self):
-        """The kernel headers that the module is built against."""
-        if self.kdir_given:
-            return self.kdir_given
+        """The kernel headers that the module is built against: the newest."""
         names = [name for name in debian.installed("linux-headers-*")
                  if re.fullmatch(r"linux-headers-\d.*\d-amd64", name)]
         if not names:

@@ -56,6 +56,6 @@ def clang_tidy(tree):
     if not config.exists():
         raise CheckError(f"{config} is not there")
     # The wrapper finds it in its environment.
-    os.environ["XBZ_CLEAN"] = str(tree.clean_dir())
+    os.environ["XBZ_CLEAN"] = str(tree.clean())
     return (build(tree, "clang-tidy", f"CC={wrapper}", f"CLANG={wrapper}", "CFLAGS=-O2 -g") +
             loose(tree, wrapper))

@@ -2,21 +2,17 @@
 """One boot: a machine in QEMU or User Mode Linux that runs one command.
 
 The machine has three streams to us: the command's stdout and stderr, kept
-apart, and control, on which guest/stage2 reports. In QEMU they are virtio
-serial ports on socket pairs; in UML files in a directory that it mounts. The
+apart, and control, on which guest/stage2 reports. They are files: QEMU writes
+to them what comes from virtio serial ports, UML mounts their directory. The
 kernel log goes to a file of its own. guest/init says what happens inside.
 """
 
-import ctypes
-import dataclasses
 import os
 import pathlib
 import re
-import selectors
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -34,25 +30,6 @@ STREAMS = ("stdout", "stderr", "control")
 TRANSPORT_MODULES = ("virtio_pci", "virtio_console", "9p", "9pnet_virtio")
 # What becomes an empty tmpfs inside; guest/init has the same list.
 EMPTIED = ("/tmp", "/var/tmp", "/run")
-PR_SET_PDEATHSIG = 1
-
-
-@dataclasses.dataclass
-class Options:
-    """What the user asked for; see tests/vm/boot --help."""
-    command: list
-    mem: str = "2G"
-    smp: int = 2
-    accel: str = "auto"
-    modules: list = dataclasses.field(default_factory=list)
-    modprobe: list = dataclasses.field(default_factory=list)
-    kvm: bool = True
-    out: pathlib.Path | None = None
-    keep: list = dataclasses.field(default_factory=list)
-    env: dict = dataclasses.field(default_factory=dict)
-    append: str = ""
-    dmesg: pathlib.Path | None = None
-    timeout: float = 600
 
 
 def kvm_usable():
@@ -85,6 +62,12 @@ class Machine:
         self.klog = self.directory / "kernel.log"
         # What the machine's own process prints; for UML it is the kernel log.
         self.log = self.directory / "machine.log"
+        self.streams = self.directory / "streams"
+        self.streams.mkdir()
+        self.files = {}
+        for stream in STREAMS:
+            (self.streams / stream).touch()
+            self.files[stream] = open(self.streams / stream, "rb")
 
     def __enter__(self):
         return self
@@ -108,11 +91,12 @@ class Machine:
     def config(self):
         return {}
 
-    def read_streams(self, seconds):
-        """{stream: bytes} of what has come, waiting at most that long."""
-        raise NotImplementedError
-
     # The common part.
+
+    def read_streams(self):
+        """{stream: bytes} of what has come."""
+        got = {stream: file.read(1 << 20) for stream, file in self.files.items()}
+        return {stream: data for stream, data in got.items() if data}
 
     def run(self):
         """Boot, run the command, pass its output on; the status for our exit."""
@@ -125,13 +109,15 @@ class Machine:
         while not why:
             now = time.monotonic()
             ended = self.child.poll() is not None
-            got = self.read_streams(0 if ended else 0.1)
+            got = self.read_streams()
             for stream, data in got.items():
                 if stream != "control":
                     _pass_on(stream, data)
             control += got.get("control", b"")
             if ended and not got:
                 break
+            if not got:
+                time.sleep(0.02)
             if b"exit " in control and not halt_by:
                 halt_by = now + HALT_SECONDS
             if now - begin > self.options.timeout:
@@ -261,29 +247,16 @@ class Machine:
             try:
                 self.child = subprocess.Popen(
                     argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    pass_fds=self.inherited(), start_new_session=True,
-                    preexec_fn=_die_with_parent)
+                    start_new_session=True)
                 self.watcher = _watch(self.child.pid, self.directory)
             except FileNotFoundError as error:
                 raise RigError(f"{argv[0]} is not installed; "
                                "`tests/vm/provision rig` installs it") from error
-        self.started()
-
-    def inherited(self):
-        return ()
-
-    def started(self):
-        pass
 
     def _kill(self):
         if self.child and self.child.poll() is None:
             os.killpg(self.child.pid, signal.SIGKILL)
             self.child.wait()
-
-
-def _die_with_parent():
-    """For the moment until there is a watcher."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _watch(group, directory):
@@ -312,12 +285,6 @@ class Qemu(Machine):
 
     def __init__(self, kernel, options):
         super().__init__(kernel, options)
-        pairs = {stream: socket.socketpair() for stream in STREAMS}
-        self.ours = {stream: pair[0] for stream, pair in pairs.items()}
-        self.theirs = {stream: pair[1] for stream, pair in pairs.items()}
-        self.selector = selectors.DefaultSelector()
-        for stream, end in self.ours.items():
-            self.selector.register(end, selectors.EVENT_READ, stream)
         accel = options.accel
         intel = "vmx" in pathlib.Path("/proc/cpuinfo").read_text()
         if accel == "auto":
@@ -333,13 +300,6 @@ class Qemu(Machine):
         if self.options.kvm:
             names.append(self.kvm)
         return names + [text.split()[0] for text in self.options.modprobe]
-
-    def inherited(self):
-        return [end.fileno() for end in self.theirs.values()]
-
-    def started(self):
-        for end in self.theirs.values():
-            end.close()
 
     def _emulated(self):
         """What a kernel is told of an emulated processor."""
@@ -380,20 +340,10 @@ class Qemu(Machine):
             argv += ["-fsdev", f"local,id=out,path={out},security_model=none,"
                                "multidevs=remap",
                      "-device", "virtio-9p-pci,fsdev=out,mount_tag=out"]
-        for stream, end in self.theirs.items():
-            argv += ["-chardev", f"socket,id={stream},fd={end.fileno()}",
+        for stream in STREAMS:
+            argv += ["-chardev", f"file,id={stream},path={self.streams / stream}",
                      "-device", f"virtserialport,chardev={stream},name={stream}"]
         return argv
-
-    def read_streams(self, seconds):
-        got = {}
-        for event, _ in self.selector.select(seconds):
-            data = event.fileobj.recv(1 << 16)
-            if data:
-                got[event.data] = data
-            else:
-                self.selector.unregister(event.fileobj)
-        return got
 
 
 class Uml(Machine):
@@ -404,12 +354,6 @@ class Uml(Machine):
     def __init__(self, kernel, options):
         super().__init__(kernel, options)
         self.klog = self.log
-        self.streams = self.directory / "streams"
-        self.streams.mkdir()
-        self.files = {}
-        for stream in STREAMS:
-            (self.streams / stream).touch()
-            self.files[stream] = open(self.streams / stream, "rb")
 
     def own_modules(self):
         return [text.split()[0] for text in self.options.modprobe]
@@ -423,14 +367,3 @@ class Uml(Machine):
                 "con0=null,fd:1", "con=null", "ssl=null", "console=tty0", "oops=panic",
                 "panic=-1", "kunit.enable=1",
                 *self.options.append.split()]
-
-    def read_streams(self, seconds):
-        # Files on the host's file system: there is nothing to wait for but time.
-        got = {}
-        for stream, file in self.files.items():
-            data = file.read(1 << 20)
-            if data:
-                got[stream] = data
-        if not got and seconds:
-            time.sleep(0.02)
-        return got
