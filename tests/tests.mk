@@ -24,7 +24,7 @@ qemu: setup-qemu lib
 	@PKG_CONFIG_PATH=$(out)/lib tests/vm/qemu-build --key lib/libxbzrle \
 		--key lib/include/xbzrle/xbzrle.h --key uapi
 
-device-programs: setup-unit lib xbzctl
+device-programs: setup-build setup-unit lib xbzctl
 	@$(MAKE) -s -j$$(nproc) -C tests/device O=$(out)/device
 	@$(CC) -Wall -Wextra -Werror -Iuapi -o $(O)/device/example Documentation/example.c
 
@@ -88,7 +88,7 @@ coverage: setup-build setup-unit setup-uml setup-netlink setup-coverage
 	@tests/coverage/coverage
 
 demo: setup-rig rig-modules qemu $(if $(TOP),xbzctl)
-	@tests/e2e/demo --qemu "$$($(MAKE) -s qemu | tail -n 1)" --kernel $(KERNEL) \
+	@tests/e2e/demo --qemu "$$($(MAKE) -s --no-print-directory qemu | tail -n 1)" --kernel $(KERNEL) \
 		--out $(O)/demo $(if $(TOP),--top $(TOP))
 
 # Benches. They measure and write build/bench; they assert nothing. BENCH has

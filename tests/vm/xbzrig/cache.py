@@ -74,31 +74,23 @@ def ccache_environment():
                 CCACHE_SLOPPINESS="include_file_ctime,include_file_mtime,time_macros")
 
 
-def find(kind, name):
-    """The finished artifact of that name, or None."""
-    path = root() / kind / name
-    return path if path.is_dir() else None
-
-
 def obtain(kind, name, make):
     """The artifact of that name; make(directory) fills it if there is none.
 
     make() gets an empty directory whose path is the same for every artifact
     of the kind: compiler caches hit only if paths do not change.
     """
-    path = find(kind, name)
-    if path:
+    path = root() / kind / name
+    if path.is_dir():
         return path
     with lock(kind):
-        path = find(kind, name)
-        if path:
+        if path.is_dir():
             return path
         work = root() / "work" / kind
         if work.exists():
             shutil.rmtree(work)
         work.mkdir(parents=True)
         make(work)
-        path = root() / kind / name
         path.parent.mkdir(exist_ok=True)
         # So that a power cut, too, leaves either nothing or all of it.
         os.sync()
