@@ -87,6 +87,19 @@ static u8 *xbz_record_unknown(u8 *p, struct xbz_record *rec)
 }
 
 /*
+ * Whether a delta against zero may be short. A page full of data costs an encoding in
+ * vain, so one word of each 128 bytes is looked at.
+ */
+static bool xbz_is_sparse(const u8 *page)
+{
+	unsigned int at, zeros = 0;
+
+	for (at = 0; at < XBZ_PAGE_SIZE; at += 128)
+		zeros += !xbz_load64(page + at);
+	return zeros >= XBZ_SPARSE_WORDS;
+}
+
+/*
  * A long delta, of a page with other content than before: against zero it may be
  * shorter. That is tried behind the delta, in what it leaves of the room for a page.
  */
@@ -98,6 +111,8 @@ static u8 *xbz_record_long(u8 *p, struct xbz_record *rec, size_t len)
 	size_t cap = XBZ_PAGE_SIZE - XBZ_DELTA_HEAD - len;
 	int ret;
 
+	if (!xbz_is_sparse(rec->snapshot))
+		return xbz_put_delta(p, rec, rec->cont, XBZ_SENT_DELTA, len);
 	if (cap > len - more)
 		cap = len - more;
 	ret = xbz_payload_zero_base(payload + len, cap, rec->snapshot);
@@ -121,7 +136,9 @@ static u8 *xbz_record_copy(u8 *p, struct xbz_record *rec)
 		rec->known = XBZ_KNOWN_ZERO;
 		return xbz_put_zero(p, rec, XBZ_SENT_ZERO);
 	case XBZ_RAW:
-		return xbz_record_unknown(p, rec);
+		if (xbz_is_sparse(rec->snapshot))
+			return xbz_record_unknown(p, rec);
+		return xbz_put_raw(p, rec);
 	default:
 		if (ret >= XBZ_DELTA_LONG)
 			return xbz_record_long(p, rec, ret);

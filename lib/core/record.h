@@ -33,6 +33,8 @@
 
 /* From so many bytes on, a delta against a cached page is compared with one to zero. */
 #define XBZ_DELTA_LONG 1024
+/* If so many of 32 words are zero. */
+#define XBZ_SPARSE_WORDS 8
 
 /**
  * enum xbz_known - what is known of a page's content at the destination
