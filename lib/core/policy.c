@@ -389,9 +389,8 @@ void xbz_policy_sent(struct xbz_policy *p, struct xbz_policy_page *page)
 	else if (page->kind != XBZ_SENT_ZERO)
 		xbz_policy_miss(p, hot, page);
 
-	if (page->kind == XBZ_SENT_ZERO)
-		page->wish = XBZ_GRADE_ZERO;
-	else if (page->known == XBZ_KNOWN_ZERO && page->kind == XBZ_SENT_SAME)
+	if (page->kind == XBZ_SENT_ZERO ||
+	    (page->known == XBZ_KNOWN_ZERO && page->kind == XBZ_SENT_SAME))
 		page->wish = XBZ_GRADE_ZERO;
 	else if (hot->save < XBZ_SAVE_MIN || !page->word)
 		page->wish = XBZ_GRADE_NOTHING;
