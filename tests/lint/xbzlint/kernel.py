@@ -52,9 +52,9 @@ NOT_HERE = ("FILE_PATH_CHANGES", "MISSING_VMLINUX_SYMBOL")
 
 
 def checkpatch(tree):
-    # tests/bench/qemu stands in for QEMU's own files and is written as they are.
+    # These are files of QEMU, or stand in for its own, and are written as they are.
     files = [name for name in tree.files(".c", ".h", ".S", "Kbuild")
-             if not name.startswith("tests/bench/qemu/")]
+             if not name.startswith(("tests/bench/qemu/", "qemu/common/"))]
     groups, stamps, installed = {}, {}, version(SCRIPTS)
     for name in files:
         ignored = tuple(kind for pattern, kinds, _ in NOT_FOR if re.match(pattern, name)

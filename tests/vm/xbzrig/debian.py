@@ -116,18 +116,22 @@ def download_source(package, version, directory, log, suite=None):
     return next(directory.glob("*.dsc"))
 
 
-def newest_source(package, suite, log):
-    """The version of a source package in another Debian release; the lists
-    are fetched only if there are none yet."""
+def newest_source(package, suite, log, upstream=""):
+    """The newest version of a source package in another Debian release, of those
+    whose upstream version begins like that; the lists are fetched only if there
+    are none yet."""
     apt = _source_config(suite)
     query = ["apt-cache", "showsrc", "--only-source", package]
     shown = _output(*query, apt=apt)
     if not shown:
         _update_source_lists(_environment(apt), log)
         shown = _output(*query, apt=apt)
-    versions = re.findall(r"^Version: (\S+)", shown, re.M)
+    begin = re.compile(rf"(\d+:)?{re.escape(upstream)}(?!\d)" if upstream else "")
+    versions = [version for version in re.findall(r"^Version: (\S+)", shown, re.M)
+                if begin.match(version)]
     if not versions:
-        raise RigError(f"the configured mirror has no source of {package} in {suite}")
+        raise RigError(f"the configured mirror has no source of {package} "
+                       f"{upstream or 'at all'} in {suite}")
     return max(versions, key=version_key)
 
 
@@ -196,10 +200,15 @@ Dir::Cache::srcpkgcache "";
 
 def backports(release=NEXT):
     """The file of an apt configuration that knows what is backported to a
-    release, and nothing else; its lists are fetched if there are none or if they
-    are a week old."""
-    suite = f"{release}-backports"
-    apt = _config(f"apt-{suite}", [mirror(suite)],
+    release, and nothing else."""
+    return other_release(f"{release}-backports")
+
+
+def other_release(suite):
+    """The file of an apt configuration that knows the packages of one suite on the
+    mirror, and nothing else; its lists are fetched if there are none or if they are
+    a week old."""
+    apt = _config(f"apt-binary-{suite}", [mirror(suite)],
                   'Dir::State::status "/dev/null";')
     lists = list((apt.parent / "lists").glob("*_Packages*"))
     if not lists or time.time() - apt.parent.joinpath("lists").stat().st_mtime > 7 * 86400:

@@ -1,29 +1,44 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Debian's QEMU, built from its source package with our patches.
 
-Only the binary is kept. Its firmware is that of the installed package, which
-is the same version: the source package comes without.
+Only the binary is kept. It runs on this machine's libraries, whatever release
+its source is from. Its firmware is that of the installed package: source packages
+come without.
 """
 
+import os
 import pathlib
+import re
 import shutil
 
 from . import cache, debian, progress
-from .common import RigError
+from .common import CHECKOUT, RigError
 
 # What a migration needs, and nothing else: a third of the objects, and no
 # dependency on libraries that a fresh machine has not got. Of devices, those that
-# a PC cannot be without, and a display, whose memory migrates.
-DEVICES = "include ../i386-softmmu/default.mak\nCONFIG_VGA_PCI=y\n"
+# a PC cannot be without, the floppy that guests boot from, and a display, whose
+# memory migrates.
+DEVICES = ("include ../i386-softmmu/default.mak\n"
+           "CONFIG_I440FX=y\nCONFIG_FDC_ISA=y\nCONFIG_VGA_PCI=y\n")
+# 10.2 does not link without.
+MORE_DEVICES = {"10.2": "CONFIG_PCI_EXPRESS=y\nCONFIG_PXB=y\nCONFIG_CXL=y\n"}
 CONFIGURE = [
     "--target-list=x86_64-softmmu", "--without-default-features",
     "--without-default-devices", "--with-devices-x86_64=rig",
     "--enable-kvm", "--enable-tcg", "--enable-fdt=system", "--enable-gnutls",
-    "--disable-debug-info", "--disable-werror", "--prefix=/usr",
+    "--disable-debug-info", "--disable-werror", "--disable-install-blobs",
+    "--prefix=/usr",
     "--firmwarepath=/usr/share/qemu:/usr/share/seabios:/usr/lib/ipxe/qemu"]
 # What our patches add to configure; PKG_CONFIG_PATH says where libxbzrle is.
 CONFIGURE_PATCHED = ["--enable-libxbzrle"]
 BINARY = "qemu-system-x86_64"
+
+# Those that have a series, and the release of Debian whose source they are, if it
+# is not this machine's own.
+SUITES = {"7.2": "bookworm", "10.0": "trixie", "10.2": "sid"}
+# The first whose configure wants a Meson that is newer than Debian 12's.
+NEW_MESON = 10
+MESON = [1, 5]
 
 
 def read_series(directory):
@@ -51,16 +66,43 @@ def key_files(paths):
     return sorted(files)
 
 
-def build(patches, extra_configure, keyed):
-    """The path of a qemu-system-x86_64, built if it is not in the cache."""
+def upstream(version):
+    """1:7.2+dfsg-7 -> 7.2"""
+    return re.match(r"(?:\d+:)?(\d+\.\d+)", version)[1]
+
+
+def series(version, directory):
+    """The patches for a QEMU of that Debian version, written to directory."""
+    progress.run(f"writing the series for QEMU {upstream(version)}",
+                 [CHECKOUT / "qemu/series", upstream(version), directory],
+                 cache.root() / "qemu-series.log", quiet=True)
+    return read_series(pathlib.Path(directory))
+
+
+def source_version(asked):
+    """(source package, Debian version, its suite or None) of the QEMU to build: of
+    the asked upstream version, or else of the installed one's."""
     source = debian.source_of("qemu-system-x86")
-    if not source:
+    if source and asked in (None, upstream(source[1])):
+        return *source, None
+    if not asked:
         raise RigError("qemu-system-x86 is not installed, and its version is the one "
                        "to build; `tests/vm/provision qemu` installs it")
-    package, version = source
+    if asked not in SUITES:
+        raise RigError(f"there is no series for QEMU {asked}, only for "
+                       f"{', '.join(SUITES)}")
+    suite = SUITES[asked]
+    log = cache.root() / f"apt-{suite}.log"
+    return "qemu", debian.newest_source("qemu", suite, log, asked), suite
+
+
+def build(source, patches, extra_configure, keyed):
+    """The path of a qemu-system-x86_64, built if it is not in the cache; source is
+    what source_version() answers."""
+    package, version, suite = source
     configure = [*CONFIGURE, *(CONFIGURE_PATCHED if patches else []), *extra_configure]
     return _obtain(version, patches, configure, keyed,
-                   lambda: source_files(package, version))
+                   lambda: source_files(package, version, suite))
 
 
 def build_source(directory, version, keyed):
@@ -74,8 +116,27 @@ def _obtain(version, patches, configure, keyed, source):
                     *patches, *keyed)
     name = f"{version.replace(':', '.')}-{key}"
     kept = cache.obtain("qemu", name,
-                        lambda work: _build(work, source(), patches, configure))
+                        lambda work: _build(work, version, source(), patches, configure))
     return kept / BINARY
+
+
+def _python_path(version):
+    """Where modules are that building this version takes and this release has not
+    got: of a new Meson, which is Python and nothing else."""
+    if int(upstream(version).split(".", maxsplit=1)[0]) < NEW_MESON or \
+            debian.version_key(debian.installed("meson").get("meson", ""))[:2] >= MESON:
+        return None
+    apt = debian.other_release(debian.NEXT)
+    meson = debian.candidate("meson", apt)
+    if not meson:
+        raise RigError(f"the configured mirror has no meson in {debian.NEXT}")
+
+    def make(work):
+        deb = debian.download("meson", meson, work, work / "log", apt)
+        debian.unpack(deb, work / "root", work / "log")
+        deb.unlink()
+
+    return cache.obtain("meson", meson, make) / "root/usr/lib/python3/dist-packages"
 
 
 def source_files(package, version, suite=None):
@@ -86,7 +147,7 @@ def source_files(package, version, suite=None):
         lambda work: debian.download_source(package, version, work, work / "log", suite))
 
 
-def _build(work, source, patches, configure):
+def _build(work, version, source, patches, configure):
     log = work / "log"
     tree = work / "tree"
     build_dir = work / "build"
@@ -97,8 +158,13 @@ def _build(work, source, patches, configure):
         progress.run(f"applying {patch.name}",
                      ["patch", "-d", tree, "-p1", "--fuzz=0", "--batch",
                       "--no-backup-if-mismatch", "-i", patch], log)
-    (tree / "configs/devices/x86_64-softmmu/rig.mak").write_text(DEVICES)
+    (tree / "configs/devices/x86_64-softmmu/rig.mak").write_text(
+        DEVICES + MORE_DEVICES.get(upstream(version), ""))
     env = cache.ccache_environment()
+    python_path = _python_path(version)
+    if python_path:
+        env["PYTHONPATH"] = os.pathsep.join(
+            [str(python_path), *filter(None, [env.get("PYTHONPATH")])])
     build_dir.mkdir()
     progress.run("configuring QEMU",
                  [tree / "configure", "--cc=ccache gcc", *configure], log,

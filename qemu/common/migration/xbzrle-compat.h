@@ -1,0 +1,90 @@
+/*
+ * What differs between versions of QEMU, for xbzrle-dev.c and xbzrle-zerocopy.c.
+ * They are written for the newest version.  Here are the names that older ones
+ * have, and what is done in another way.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef QEMU_MIGRATION_XBZRLE_COMPAT_H
+#define QEMU_MIGRATION_XBZRLE_COMPAT_H
+
+#include "exec/xbzrle-compat.h"
+#if __has_include("system/ram_addr.h")
+#include "system/ram_addr.h"
+#else
+#include "exec/ram_addr.h"
+#endif
+#include "qemu/main-loop.h"
+#include "migration.h"
+#include "qemu-file.h"
+#include "ram.h"
+
+#if QEMU_VERSION_MAJOR >= 10
+
+#include "qemu/stats64.h"
+#include "migration/misc.h"
+#include "migration-stats.h"
+#include "options.h"
+
+/* The name of a setting that a session has no part in, NULL if there is none. */
+static inline const char *compat_excluded(QEMUFile *f)
+{
+    return migrate_rdma() ? "RDMA" :
+           migrate_mapped_ram() ? "mapped-ram" :
+           migrate_mode() != MIG_MODE_NORMAL ? "a mode other than normal" :
+           NULL;
+}
+
+static inline void compat_count_pages(uint64_t normal, uint64_t zero)
+{
+    stat64_add(&mig_stats.normal_pages, normal);
+    stat64_add(&mig_stats.zero_pages, zero);
+}
+
+/* Bytes went to the channel past the stream's buffers. */
+static inline void compat_count_sent(QEMUFile *f, uint64_t bytes)
+{
+    stat64_add(&mig_stats.qemu_file_transferred, bytes);
+}
+
+/* Bytes in the window of the rate limit, 100 ms; 0 for no limit */
+static inline uint64_t compat_rate_limit(QEMUFile *f)
+{
+    return migration_rate_get();
+}
+
+#else
+
+#define migrate_colo migrate_colo_enabled
+#define migrate_multifd migrate_use_multifd
+#define migrate_xbzrle migrate_use_xbzrle
+
+#define RETRY_ON_EINTR(expr) TEMP_FAILURE_RETRY(expr)
+
+static inline const char *compat_excluded(QEMUFile *f)
+{
+    return qemu_file_has_hooks(f) ? "RDMA" :
+           migrate_use_compression() ? "compress" : NULL;
+}
+
+static inline void compat_count_pages(uint64_t normal, uint64_t zero)
+{
+    ram_counters.normal += normal;
+    ram_counters.duplicate += zero;
+}
+
+static inline void compat_count_sent(QEMUFile *f, uint64_t bytes)
+{
+    qemu_file_acct_rate_limit(f, bytes);
+    qemu_file_credit_transfer(f, bytes);
+}
+
+static inline uint64_t compat_rate_limit(QEMUFile *f)
+{
+    return MAX(qemu_file_get_rate_limit(f), 0);
+}
+
+#endif
+
+#endif

@@ -1,0 +1,184 @@
+/*
+ * XBZRLE by a session of /dev/xbzrle: what the RAM stage calls.
+ *
+ * While a session is active, it owns the dirty bitmaps of all RAM blocks, and
+ * makes precopy's part of the stream.  Everything else, postcopy included,
+ * works on these bitmaps as if they were QEMU's own.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef QEMU_MIGRATION_XBZRLE_DEV_H
+#define QEMU_MIGRATION_XBZRLE_DEV_H
+
+#include "exec/cpu-common.h"
+#include "qemu-file.h"
+
+#define XBZRLE_DEV_DEFAULT "/dev/xbzrle"
+
+#ifdef CONFIG_LIBXBZRLE
+
+/**
+ * xbzrle_dev_check_queues: whether a session can have so many queues
+ *
+ * Returns false with @errp set if not
+ *
+ * @queues: what the user asks for; 0 for as many as seem good
+ */
+bool xbzrle_dev_check_queues(uint32_t queues, Error **errp);
+
+/**
+ * xbzrle_dev_open: try to start a session, with a bitmap for each RAM block
+ *
+ * If there is no device, or the migration's other settings exclude it, there is
+ * no session afterwards, and the built-in encoder is to be used.  The reason is
+ * reported.
+ *
+ * Called with the BQL held.
+ *
+ * @f: the stream that the session's bytes are meant for
+ */
+void xbzrle_dev_open(QEMUFile *f);
+
+/**
+ * xbzrle_dev_close: end the session, if there is one
+ *
+ * QEMU reads KVM's dirty logs again, and the blocks' bitmaps are gone.  Called
+ * with the BQL held, before dirty tracking is stopped.
+ */
+void xbzrle_dev_close(void);
+
+/* Whether there is a session. */
+bool xbzrle_dev_active(void);
+
+/**
+ * xbzrle_dev_attach: let the session read KVM's dirty logs
+ *
+ * Called with the BQL held, after dirty tracking was started: without it a
+ * memslot has no log.
+ */
+void xbzrle_dev_attach(void);
+
+/**
+ * xbzrle_dev_sync: fetch KVM's dirty logs into the bitmaps
+ *
+ * Called with bitmap_mutex held, in an RCU critical section.  After an error,
+ * the next xbzrle_dev_send() fails.
+ *
+ * Returns the number of pages that have become dirty
+ */
+uint64_t xbzrle_dev_sync(void);
+
+/**
+ * xbzrle_dev_clear: clear KVM's dirty logs for pages that will not be sent
+ *
+ * Called before the pages' bits are taken from the block's bitmap, with
+ * bitmap_mutex held until that is done.
+ *
+ * Returns false if there is no session and the caller has to do it
+ */
+bool xbzrle_dev_clear(RAMBlock *rb, unsigned long start, unsigned long npages);
+
+/**
+ * xbzrle_dev_update_blocks: follow changes of the list of RAM blocks
+ *
+ * Called with bitmap_mutex held, in an RCU critical section.  After an
+ * error, the next xbzrle_dev_send() fails.
+ *
+ * Returns by how much the number of dirty pages has changed
+ */
+int64_t xbzrle_dev_update_blocks(void);
+
+/**
+ * xbzrle_dev_send: put the session's next batch of pages into the stream
+ *
+ * The stream gets a pointer into the session's ring, so xbzrle_dev_flush() has
+ * to be called before anybody else can close, or write from, the stream.
+ *
+ * Returns the number of dirty pages taken, where zero means that none is left,
+ * or a negative error, which is then @f's error, too
+ *
+ * @f: the stream
+ * @last_stage: the guest has stopped for good
+ * @bytes: set to the bytes that were put
+ * @same: set to those of the pages that had not changed, so nothing was sent
+ */
+int xbzrle_dev_send(QEMUFile *f, bool last_stage, uint64_t *bytes,
+                    uint64_t *same);
+
+/**
+ * xbzrle_dev_flush: flush the stream and give the ring's space back
+ *
+ * Also brings xbzrle_counters up to date.
+ */
+void xbzrle_dev_flush(QEMUFile *f);
+
+/* Change the cache's size; returns 0, or -1 with @errp set. */
+int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp);
+
+/* Size of the last session's cache, @builtin if the built-in one was used. */
+uint64_t xbzrle_dev_cache_size(uint64_t builtin);
+
+#else
+
+static inline bool xbzrle_dev_check_queues(uint32_t queues, Error **errp)
+{
+    return true;
+}
+
+static inline void xbzrle_dev_open(QEMUFile *f)
+{
+}
+
+static inline void xbzrle_dev_close(void)
+{
+}
+
+static inline bool xbzrle_dev_active(void)
+{
+    return false;
+}
+
+static inline void xbzrle_dev_attach(void)
+{
+}
+
+static inline uint64_t xbzrle_dev_sync(void)
+{
+    return 0;
+}
+
+static inline bool xbzrle_dev_clear(RAMBlock *rb, unsigned long start,
+                                    unsigned long npages)
+{
+    return false;
+}
+
+static inline int64_t xbzrle_dev_update_blocks(void)
+{
+    return 0;
+}
+
+static inline int xbzrle_dev_send(QEMUFile *f, bool last_stage,
+                                  uint64_t *bytes, uint64_t *same)
+{
+    return -ENOSYS;
+}
+
+static inline void xbzrle_dev_flush(QEMUFile *f)
+{
+}
+
+static inline int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp)
+{
+    return 0;
+}
+
+static inline uint64_t xbzrle_dev_cache_size(uint64_t builtin)
+{
+    return builtin;
+}
+
+#endif
+
+#endif
