@@ -1,7 +1,7 @@
 /*
- * What differs between versions of QEMU, for xbzrle-dev.c and xbzrle-zerocopy.c.
- * They are written for the newest version.  Here are the names that older ones
- * have, and what is done in another way.
+ * What differs between versions of QEMU, for xbzrle-*.c.  They are written for
+ * the newest version.  Here are the names that older ones have, and what is
+ * done in another way.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -27,7 +27,7 @@
 #include "migration-stats.h"
 #include "options.h"
 
-/* The name of a setting that a session has no part in, NULL if there is none. */
+/* The name of a setting that excludes a session, NULL if there is none. */
 static inline const char *compat_excluded(QEMUFile *f)
 {
     return migrate_rdma() ? "RDMA" :

@@ -33,6 +33,7 @@
 #include "trace.h"
 #include "xbzrle-compat.h"
 #include "xbzrle-dev.h"
+#include "xbzrle-queues.h"
 #include "xbzrle-zerocopy.h"
 
 /*
@@ -42,9 +43,6 @@
 #define RING_BYTES_MAX (1 * MiB)
 #define RINGS_BYTES (8 * MiB)
 #define RING_ZEROCOPY 4
-
-/* A host has other things to do, too. */
-#define DEFAULT_QUEUES_MAX 8
 
 /*
  * The RAM stage looks at its clock between batches.  xbzrle_workers_pace()
@@ -100,6 +98,8 @@ typedef struct XbzrleDev {
     /* Bytes put since the last flush, and how many are worth one */
     uint64_t unflushed;
     uint64_t flush_bytes;
+    /* Pages put since the counters were brought up to date */
+    uint64_t pages_put;
     /* What sends batches, if they do not go through the stream's buffers */
     XbzrleZeroCopy *zerocopy;
     bool last_stage;
@@ -178,7 +178,7 @@ static XbzrleDevBlock *block_at(unsigned int i)
     return &g_array_index(dev->blocks, XbzrleDevBlock, i);
 }
 
-/* Called with dev->lock held, or by the migration thread. */
+/* Called with dev->lock or bitmap_mutex held, or when nobody else is left. */
 static XbzrleDevBlock *find_block(RAMBlock *rb)
 {
     unsigned int i;
@@ -225,7 +225,7 @@ static int add_block(RAMBlock *rb, Error **errp)
     return 0;
 }
 
-/* What is to be said of settings that a session has no part in; NULL if none. */
+/* The name of a setting that excludes a session, NULL if there is none. */
 static const char *excluded_by(QEMUFile *f)
 {
     if (TARGET_PAGE_SIZE != XBZRLE_PAGE_SIZE ||
@@ -263,35 +263,6 @@ static struct xbzrle_session *open_session(const char *path, int *ret,
         return NULL;
     }
     return session;
-}
-
-bool xbzrle_dev_check_queues(uint32_t queues, Error **errp)
-{
-    if (queues > XBZRLE_MAX_QUEUES) {
-        error_setg(errp, "Parameter 'xbzrle-dev-queues' expects 1 to %u, or 0 "
-                   "for the number of processors, at most %u",
-                   XBZRLE_MAX_QUEUES, DEFAULT_QUEUES_MAX);
-        return false;
-    }
-    return true;
-}
-
-static unsigned int choose_queues(void)
-{
-    uint32_t asked = migrate_get_current()->xbzrle_dev_queues;
-
-    if (migrate_postcopy_ram()) {
-        /*
-         * When postcopy starts, what is not sent must be in the bitmaps: it
-         * is too late for batches that were made ahead.
-         */
-        if (asked > 1) {
-            warn_report("xbzrle-dev-queues is %u, but with postcopy-ram "
-                        "there is one", asked);
-        }
-        return 1;
-    }
-    return asked ? asked : MIN(g_get_num_processors(), DEFAULT_QUEUES_MAX);
 }
 
 static int setup_session(Error **errp)
@@ -424,7 +395,14 @@ static void update_counters(void)
     xbzrle_counters.pages = c.pages_same + c.pages_delta + c.overflows;
     xbzrle_counters.bytes = c.bytes_delta - 8 * c.pages_delta +
                             c.overflows * TARGET_PAGE_SIZE;
-    xbzrle_counters.cache_miss = c.cache_misses;
+    /*
+     * The session counts misses of batches that wait, too.  The rate is one of
+     * pages that were put.
+     */
+    xbzrle_counters.cache_miss += MIN(c.cache_misses -
+                                      xbzrle_counters.cache_miss,
+                                      dev->pages_put);
+    dev->pages_put = 0;
     xbzrle_counters.overflow = c.overflows;
     qatomic_set(&cache_bytes, c.cache_limit * XBZRLE_PAGE_SIZE);
 }
@@ -455,7 +433,8 @@ void xbzrle_dev_open(QEMUFile *f)
     assert(!dev);
     dev = g_new0(XbzrleDev, 1);
     dev->session = session;
-    dev->nr_queues = choose_queues();
+    dev->nr_queues = xbzrle_queues(
+        migrate_get_current()->xbzrle_dev_queues);
     dev->queues = g_new0(XbzrleDevQueue, dev->nr_queues);
     dev->memory = g_ptr_array_new_with_free_func(
         (GDestroyNotify)memory_region_unref);
@@ -475,6 +454,7 @@ void xbzrle_dev_open(QEMUFile *f)
         warn_fallback(path, ret, err);
     } else {
         set_pace(f, 0, 0);
+        xbzrle_counters.cache_miss = 0;
         update_counters();
         trace_xbzrle_dev_open(path, dev->blocks->len, dev->has_vm,
                               dev->nr_queues);
@@ -556,7 +536,9 @@ static const KVMHarvestOps harvest_ops = {
 
 void xbzrle_dev_attach(void)
 {
-    if (dev && dev->has_vm) {
+    /* A dirty-rate measurement that runs needs QEMU to see the bits. */
+    if (dev && dev->has_vm &&
+        !(global_dirty_tracking & ~GLOBAL_DIRTY_MIGRATION)) {
         kvm_harvest_start(&harvest_ops, NULL);
     }
 }
@@ -826,6 +808,7 @@ int xbzrle_dev_send(QEMUFile *f, bool last_stage, uint64_t *bytes,
     }
 
     compat_count_pages(batch.pages_raw, batch.pages_zero);
+    dev->pages_put += batch.pages - batch.pages_same;
     *bytes = batch.bytes;
     *same = batch.pages_same;
     return batch.pages;
@@ -849,13 +832,17 @@ void xbzrle_dev_flush(QEMUFile *f)
 
 int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp)
 {
+    struct xbzrle_counters c = { .size = sizeof(c) };
     int ret = xbzrle_session_cache_resize(dev->session, new_size);
 
     if (ret) {
         error_setg_errno(errp, -ret, "xbzrle: cache cannot be resized");
         return -1;
     }
-    update_counters();
+    /* The other counters are the migration thread's. */
+    if (!xbzrle_session_counters(dev->session, XBZRLE_ALL_QUEUES, &c)) {
+        qatomic_set(&cache_bytes, c.cache_limit * XBZRLE_PAGE_SIZE);
+    }
     return 0;
 }
 
@@ -863,5 +850,20 @@ uint64_t xbzrle_dev_cache_size(uint64_t builtin)
 {
     int64_t bytes = qatomic_read(&cache_bytes);
 
-    return bytes < 0 ? builtin : bytes;
+    return bytes < 0 ? xbzrle_dev_builtin_cache(builtin) : bytes;
+}
+
+bool xbzrle_dev_any_cache_size(void)
+{
+    const char *path = migrate_get_current()->xbzrle_dev;
+
+    return path && *path;
+}
+
+uint64_t xbzrle_dev_builtin_cache(uint64_t size)
+{
+    if (!xbzrle_dev_any_cache_size()) {
+        return size;
+    }
+    return MAX(pow2floor(size), TARGET_PAGE_SIZE);
 }

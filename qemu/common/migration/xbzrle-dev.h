@@ -116,8 +116,17 @@ void xbzrle_dev_flush(QEMUFile *f);
 /* Change the cache's size; returns 0, or -1 with @errp set. */
 int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp);
 
-/* Size of the last session's cache, @builtin if the built-in one was used. */
+/* Size of the last session's cache, or of the built-in one for @builtin. */
 uint64_t xbzrle_dev_cache_size(uint64_t builtin);
+
+/*
+ * Whether xbzrle-cache-size may be other than a power of two of pages: if there
+ * is to be a session, which takes any, and 0 for no cache.
+ */
+bool xbzrle_dev_any_cache_size(void);
+
+/* The size of the built-in cache for @size, which may be any. */
+uint64_t xbzrle_dev_builtin_cache(uint64_t size);
 
 #else
 
@@ -177,6 +186,16 @@ static inline int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp)
 static inline uint64_t xbzrle_dev_cache_size(uint64_t builtin)
 {
     return builtin;
+}
+
+static inline bool xbzrle_dev_any_cache_size(void)
+{
+    return false;
+}
+
+static inline uint64_t xbzrle_dev_builtin_cache(uint64_t size)
+{
+    return size;
 }
 
 #endif

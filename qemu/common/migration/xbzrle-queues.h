@@ -1,0 +1,17 @@
+/*
+ * How many queues a session of /dev/xbzrle gets.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef QEMU_MIGRATION_XBZRLE_QUEUES_H
+#define QEMU_MIGRATION_XBZRLE_QUEUES_H
+
+/**
+ * xbzrle_queues: the number of queues for a migration that begins
+ *
+ * @asked: the user's number, or 0
+ */
+unsigned int xbzrle_queues(uint32_t asked);
+
+#endif
