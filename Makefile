@@ -10,6 +10,8 @@ SHELL := /bin/bash
 KDIR ?= /lib/modules/$(shell uname -r)/build
 # The one that the tests boot.
 KERNEL ?= 6.1
+# The version of QEMU that the tests patch; by default that of the installed one.
+QEMU ?=
 
 O := build
 sources := Kbuild kmod lib uapi
@@ -84,7 +86,8 @@ help:
 	@echo 'make coverage   which lines of kmod/ and lib/ the tests run'
 	@echo 'make bench      measures; bench-codec, bench-cache, bench-device, bench-scan, bench-queues'
 	@echo
-	@echo 'KERNEL=NAME     the kernel that tests boot; Documentation/testing.rst has all of it'
+	@echo 'KERNEL=NAME     the kernel that tests boot, QEMU=7.2, 10.0 or 10.2 what sends for demo'
+	@echo '                and check-e2e; Documentation/testing.rst has all of it'
 
 clean:
 	rm -rf $(O)

@@ -2,7 +2,7 @@
 # The demo, the tests and the benches. Each target sets up all that it needs: packages
 # from the configured mirror, kernels and QEMUs from the cache.
 
-export KERNEL
+export KERNEL QEMU
 out := $(CURDIR)/$(O)
 
 setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink admin coverage deb deb-check)
@@ -21,7 +21,8 @@ uml-modules: setup-build setup-uml
 	@tests/vm/modules uml
 
 qemu: setup-qemu lib
-	@PKG_CONFIG_PATH=$(out)/lib tests/vm/qemu-build --key lib/libxbzrle \
+	@PKG_CONFIG_PATH=$(out)/lib tests/vm/qemu-build $(if $(QEMU),--version $(QEMU)) \
+		--key lib/libxbzrle \
 		--key lib/include/xbzrle/xbzrle.h --key uapi
 
 device-programs: setup-build setup-unit lib xbzctl

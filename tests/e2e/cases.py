@@ -133,6 +133,22 @@ def sent_raw(r):
     return None if r["pages_raw"] else "no page was sent raw"
 
 
+def rates_sound(r):
+    rate = r["xbzrle"]["cache-miss-rate"]
+    if not 0 <= rate <= 1:
+        return f"the rate of misses is {rate}"
+    return None
+
+
+def cache_size(size):
+    """A check: QEMU says that the cache has this size."""
+    def check(r):
+        if r["xbzrle"]["cache-size"] != size:
+            return f"the cache has {r['xbzrle']['cache-size']} bytes, not {size}"
+        return None
+    return check
+
+
 def queues(number):
     """A check: the session has so many."""
     def check(r):
@@ -218,7 +234,7 @@ QUEUES = "-global migration.xbzrle-dev-queues="
 NO_COPIES = "-global migration.xbzrle-dev-zerocopy=on"
 
 MOVED = (completed, identical, to_stock)
-DEVICE = MOVED + (through_device, released)
+DEVICE = MOVED + (through_device, released, rates_sound)
 KVM = DEVICE + (real_kvm, silent)
 HELD = KVM + (held,)
 
@@ -278,6 +294,14 @@ CASES = (
          "evicting a page costs more than bytes",
          "--mode", "xbzrle-dev", "--cache", "64K",
          guest="calm", checks=MOVED + (released, real_kvm, silent)),
+    case("any-cache-size",
+         "a cache that is no power of two is refused, or made one",
+         "--mode", "xbzrle-dev", "--cache", "10M",
+         guest="calm", checks=KVM + (cache_size(10 << 20),)),
+    case("no-cache",
+         "a session cannot do without a cache",
+         "--mode", "xbzrle-dev", "--cache", "0",
+         guest="calm", checks=MOVED + (released, real_kvm, silent, cache_size(0))),
     case("many-blocks",
          "a page's block or offset is confused with another's",
          "--mode", "xbzrle-dev", "--memory", "256M",
@@ -337,8 +361,10 @@ CASES = (
     # The device is absent or not wanted.
     case("no-device",
          "a missing module fails a migration, or is passed over in silence",
+         # The built-in encoder wants a power of two.
          "--mode", "xbzrle-dev", "--xbzrle-dev", "/nonexistent",
-         checks=MOVED + (without_device, said_once)),
+         "--cache", "10M",
+         checks=MOVED + (without_device, said_once, cache_size(8 << 20))),
     case("capability-off",
          "the patch changes QEMU when nobody asked for XBZRLE",
          "--mode", "plain", "--bandwidth", "0", "--downtime", "2000",

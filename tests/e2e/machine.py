@@ -51,6 +51,24 @@ def find_binary(name):
     return os.path.realpath(path)
 
 
+def version(binary):
+    """(major, minor) of a QEMU."""
+    said = subprocess.run([find_binary(binary), "--version"], check=False,
+                          stdout=subprocess.PIPE, text=True).stdout
+    match = re.search(r"version (\d+)\.(\d+)", said)
+    if not match:
+        raise MachineError(f"{binary} --version says no version")
+    return int(match[1]), int(match[2])
+
+
+def common_type(binaries):
+    """The PC that all of these QEMUs have: that of the oldest."""
+    versions = [version(binary) for binary in binaries]
+    if len(set(versions)) == 1:
+        return "pc"
+    return "pc-i440fx-{}.{}".format(*min(versions))
+
+
 def untouched_package(binary):
     """The Debian package that 'binary' is an unmodified file of, or None.
 

@@ -190,6 +190,7 @@ class Migration:
 
     def _machine_args(self, accel):
         o = self.o
+        o.machine = o.machine or machine.common_type([o.source, o.destination])
         args = ["-machine", o.machine, "-accel", accel,
                 "-m", f"{o.memory >> 20}M", "-smp", str(o.vcpus)]
         if o.cpu:

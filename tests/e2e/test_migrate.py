@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 import unittest
+from unittest import mock
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "guests")]
@@ -276,6 +277,19 @@ class Options(unittest.TestCase):
                 ["--image", f.name, "--memory", "17M"]).warmup_passes, 2)
 
 
+class Types(unittest.TestCase):
+    """Fails if two QEMUs of different versions get a machine that one has not."""
+
+    def test_common(self):
+        versions = {"old": (7, 2), "new": (10, 0), "newer": (10, 2)}
+        with mock.patch.object(machine, "version", versions.get):
+            self.assertEqual(machine.common_type(["new", "new"]), "pc")
+            self.assertEqual(machine.common_type(["new", "old"]),
+                             "pc-i440fx-7.2")
+            self.assertEqual(machine.common_type(["new", "newer"]),
+                             "pc-i440fx-10.0")
+
+
 class Holding(unittest.TestCase):
     """Fails if a migration that is held converges with a slow guest, or is slowed
     down for nothing."""
@@ -324,7 +338,8 @@ class Judgement(unittest.TestCase):
             "dst_package": "qemu-system-x86", "device_used": True,
             "device_released": True, "pages_delta": 1, "kvm": True,
             "src_stderr": "", "total_ms": 1, "passes": 2, "downtime_ms": 3,
-            "bytes_per_dirty_page": 4.5}
+            "bytes_per_dirty_page": 4.5,
+            "xbzrle": {"cache-miss-rate": 0.5, "cache-size": 4096}}
 
     def test_pages_sent(self):
         self.assertEqual(migration.pages_sent({
@@ -349,6 +364,13 @@ class Judgement(unittest.TestCase):
         self.assertIsNone(cases.said_once({"src_stderr": f"x\n{line}\n"}))
         for text in ("", f"{line}\n{line}"):
             self.assertTrue(cases.said_once({"src_stderr": text}))
+
+    def test_statistics(self):
+        for rate in (1.0012, -0.1, float("nan")):
+            self.assertTrue(cases.rates_sound(
+                {"xbzrle": {"cache-miss-rate": rate}}), rate)
+        self.assertIsNone(cases.cache_size(4096)(self.good))
+        self.assertTrue(cases.cache_size(0)(self.good))
 
     def test_queues(self):
         self.assertIsNone(cases.queues(8)({"queues": 8}))
