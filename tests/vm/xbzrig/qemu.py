@@ -21,7 +21,8 @@ from .common import CHECKOUT, RigError
 DEVICES = ("include ../i386-softmmu/default.mak\n"
            "CONFIG_I440FX=y\nCONFIG_FDC_ISA=y\nCONFIG_VGA_PCI=y\n")
 # 10.2 does not link without.
-MORE_DEVICES = {"10.2": "CONFIG_PCI_EXPRESS=y\nCONFIG_PXB=y\nCONFIG_CXL=y\n"}
+MORE_DEVICES = {"10.2": "CONFIG_PCI_EXPRESS=y\nCONFIG_PXB=y\nCONFIG_CXL=y\n"
+                "CONFIG_CXL_MEM_DEVICE=y\n"}
 CONFIGURE = [
     "--target-list=x86_64-softmmu", "--without-default-features",
     "--without-default-devices", "--with-devices-x86_64=rig",
