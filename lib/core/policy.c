@@ -392,12 +392,11 @@ void xbz_policy_sent(struct xbz_policy *p, struct xbz_policy_page *page)
 	if (page->kind == XBZ_SENT_ZERO ||
 	    (page->known == XBZ_KNOWN_ZERO && page->kind == XBZ_SENT_SAME))
 		page->wish = XBZ_GRADE_ZERO;
-	else if (hot->save < XBZ_SAVE_MIN || !page->word)
+	else if (hot->save < XBZ_SAVE_MIN || !page->word ||
+		 (entry != XBZ_POLICY_NONE && page->kind == XBZ_SENT_RAW))
 		page->wish = XBZ_GRADE_NOTHING;
 	else if (entry == XBZ_POLICY_NONE)
 		page->wish = xbz_wish_new(p, hot);
-	else if (page->kind == XBZ_SENT_RAW)
-		page->wish = XBZ_GRADE_NOTHING;
 	else
 		page->wish = xbz_wish_again(p, hot);
 
