@@ -369,6 +369,8 @@ class Judgement(unittest.TestCase):
         for rate in (1.0012, -0.1, float("nan")):
             self.assertTrue(cases.rates_sound(
                 {"xbzrle": {"cache-miss-rate": rate}}), rate)
+        self.assertTrue(cases.rates_sound({"xbzrle": None}))
+        self.assertTrue(cases.cache_size(0)({"xbzrle": None}))
         self.assertIsNone(cases.cache_size(4096)(self.good))
         self.assertTrue(cases.cache_size(0)(self.good))
 

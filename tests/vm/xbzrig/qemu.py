@@ -20,9 +20,9 @@ from .common import CHECKOUT, RigError
 # memory migrates.
 DEVICES = ("include ../i386-softmmu/default.mak\n"
            "CONFIG_I440FX=y\nCONFIG_FDC_ISA=y\nCONFIG_VGA_PCI=y\n")
-# 10.2 does not link without.
-MORE_DEVICES = {"10.2": "CONFIG_PCI_EXPRESS=y\nCONFIG_PXB=y\nCONFIG_CXL=y\n"
-                "CONFIG_CXL_MEM_DEVICE=y\n"}
+# 10.2 does not link without CXL, nor start without the others that it stands on.
+MORE_DEVICES = {"10.2": "CONFIG_PCI_EXPRESS=y\nCONFIG_PCIE_PORT=y\nCONFIG_PXB=y\n"
+                "CONFIG_CXL=y\nCONFIG_CXL_MEM_DEVICE=y\n"}
 CONFIGURE = [
     "--target-list=x86_64-softmmu", "--without-default-features",
     "--without-default-devices", "--with-devices-x86_64=rig",
