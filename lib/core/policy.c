@@ -144,7 +144,7 @@ void xbz_policy_pass(struct xbz_policy *p)
 	u32 class, age, seen, sent, carry;
 
 	for (class = 0; class < XBZ_POLICY_CLASSES; class++) {
-		/* Who was not sent is a pass older; the last age has no end. */
+		/* Pages that were not sent are a pass older; the last age has no end. */
 		carry = p->seen[class][0];
 		p->seen[class][0] = 0;
 		for (age = 1; age <= XBZ_POLICY_AGES; age++) {
@@ -413,7 +413,7 @@ static u32 xbz_loss(const struct xbz_policy *p, const struct xbz_hot *hot, bool 
 	u32 age = xbz_age(p, hot);
 	u32 value, loss, pack;
 
-	/* If nobody can say that it is not pending, it may be. */
+	/* Without the bitmap it may be pending. */
 	if (age && !p->pending)
 		age--;
 	value = p->value[hot->class][age];
@@ -431,7 +431,7 @@ static u32 xbz_loss(const struct xbz_policy *p, const struct xbz_hot *hot, bool 
 	return pack;
 }
 
-/* Draws the groups for the next sample, and fetches them meanwhile. */
+/* Draws the groups for the next sample, and prefetches them. */
 static void xbz_draw(struct xbz_policy *p)
 {
 	u32 groups = (p->nr + XBZ_SAMPLE_GROUP - 1) / XBZ_SAMPLE_GROUP;

@@ -2,7 +2,7 @@
 /*
  * The policy of a cache's shard: which pages it keeps, and in which form. It sees
  * page numbers, sizes and outcomes. Memory, copies and their packing are the
- * caller's, who asks here what to do and reports here what was done.
+ * caller's, which asks here what to do and reports here what was done.
  */
 #ifndef _XBZ_CORE_POLICY_H
 #define _XBZ_CORE_POLICY_H

@@ -189,6 +189,7 @@ class Machine:
         archive.file("bin/busybox", busybox.read_bytes(), 0o755)
         archive.file("init", (RIG / "guest/init").read_bytes(), 0o755)
         archive.file("xbz/stage2", (RIG / "guest/stage2").read_bytes())
+        archive.file("xbz/hold-vm", (RIG / "guest/hold-vm").read_bytes())
         archive.file("xbz/run", self._command())
         archive.file("xbz/keep", "".join(f"{path}\n" for path in self._kept()))
         self._modules(archive)
@@ -197,6 +198,7 @@ class Machine:
             "END": self.end,
             "XBZ_OUT": str(self.options.out or "/tmp/xbz-out"),
             "SHARE_OUT": "yes" if self.options.out else "",
+            "EMULATED": "",
             **self.config()}
         archive.file("xbz/config", "".join(
             f"{name}={shlex.quote(value)}\n" for name, value in config.items()))
@@ -304,7 +306,7 @@ class Qemu(Machine):
     def _emulated(self):
         """What a kernel is told of an emulated processor."""
         mhz = re.search(r"^cpu MHz\s*: (\d+)", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
-        words = []
+        words = ["maxcpus=1"]
         if mhz:
             # For the second processor it would be measured, against a clock that
             # emulation disturbs: up to three seconds. Delays are counted in cycles
@@ -315,6 +317,9 @@ class Qemu(Machine):
         if mhz and self.kernel.name in compiled.RECIPES:
             words.append(f"tsc_early_khz={mhz[1]}000")
         return " ".join(words)
+
+    def config(self):
+        return {"EMULATED": "" if self.hardware else "yes"}
 
     def argv(self):
         accel = (["-accel", "kvm", "-cpu", "host"] if self.hardware else
