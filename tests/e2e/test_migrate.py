@@ -365,6 +365,12 @@ class Judgement(unittest.TestCase):
         for text in ("", f"{line}\n{line}"):
             self.assertTrue(cases.said_once({"src_stderr": text}))
 
+    def test_silent(self):
+        old = "q: warning: Machine type 'pc-i440fx-7.2' is deprecated: old"
+        for text, wrong in (("", False), (old, False), (f"{old}\n", False),
+                            (f"{old}\nx", True), ("x", True)):
+            self.assertEqual(bool(cases.silent({"src_stderr": text})), wrong, text)
+
     def test_statistics(self):
         for rate in (1.0012, -0.1, float("nan")):
             self.assertTrue(cases.rates_sound(
