@@ -21,6 +21,8 @@ import time
 import unittest
 from unittest import mock
 
+import tap
+
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "guests")]
 sys.dont_write_bytecode = True
@@ -432,5 +434,12 @@ class Judgement(unittest.TestCase):
             self.assertTrue(c.breaks and c.checks)
 
 
+def main():
+    runner = tap.TAPTestRunner()
+    runner.set_stream(True)
+    runner.resultclass.FORMAT = "{method_name}"
+    unittest.main(testRunner=runner)
+
+
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -25,6 +25,9 @@ from .common import (CHECKOUT, EXIT_KLOG, EXIT_RIG, EXIT_TIMEOUT, RIG, RigError,
 BOOT_SECONDS = 180
 # From the command's end to power-off; more is a hang.
 HALT_SECONDS = 60
+# guest/stage2 gives a sign of life every five seconds. Emulation on a machine that is
+# busy with other things is slow, not that slow.
+SILENT_SECONDS = 180
 STREAMS = ("stdout", "stderr", "control")
 # The name of a module that the kernel has built in is no error.
 TRANSPORT_MODULES = ("virtio_pci", "virtio_console", "9p", "9pnet_virtio")
@@ -102,7 +105,7 @@ class Machine:
         """Boot, run the command, pass its output on; the status for our exit."""
         self._initramfs()
         self._start()
-        begin = time.monotonic()
+        begin = heard = time.monotonic()
         halt_by = None
         control = b""
         why = None
@@ -113,7 +116,9 @@ class Machine:
             for stream, data in got.items():
                 if stream != "control":
                     _pass_on(stream, data)
-            control += got.get("control", b"")
+            if "control" in got:
+                control += got["control"]
+                heard = now
             if ended and not got:
                 break
             if not got:
@@ -126,6 +131,8 @@ class Machine:
                 why = "boot"
             elif halt_by and now > halt_by:
                 why = "halt"
+            elif now - heard > SILENT_SECONDS:
+                why = "silence"
         self._kill()
         return self._verdict(control.decode(errors="replace"), why)
 
@@ -144,9 +151,12 @@ class Machine:
                 "rig does not find in its log:")
             self._show_log(log, faults)
             return EXIT_KLOG
-        if why == "timeout":
+        if why in ("timeout", "silence"):
             say(f"timeout: the machine ran for {self.options.timeout:g} s and was "
-                "killed; --timeout sets the limit. Its kernel's last words:")
+                "killed; --timeout sets the limit. Its kernel's last words:"
+                if why == "timeout" else
+                f"the machine gave no sign of life for {SILENT_SECONDS} s and was killed. "
+                "Its kernel's last words:")
             self._show_log(log)
             return EXIT_TIMEOUT
         # guest/init has no control stream yet; it tells the kernel log.
