@@ -18,7 +18,7 @@ import threading
 import time
 import types
 
-from qmp import QMP, QMPClosed, QMPError, QMPTimeout
+from qmp import QMP, QMPError
 from xbzrig import cache, debian, kernels, machine
 from xbzrig.common import RigError, say
 
@@ -71,7 +71,7 @@ class Guest(machine.Qemu):
     def _watch(self):
         try:
             self._snapshots()
-        except (QMPClosed, QMPError, QMPTimeout, OSError, RigError) as error:
+        except (QMPError, OSError, RigError) as error:
             self.error = error
         finally:
             # The guest ends when it sees this.

@@ -5,8 +5,8 @@ What lives here: everything about a QEMU that does not depend on whether it
 sends or receives. What does not: the migration itself, see migration.py.
 """
 
-import ctypes
 import fcntl
+import functools
 import glob
 import hashlib
 import os
@@ -15,19 +15,14 @@ import shutil
 import signal
 import subprocess
 
-from qmp import QMP, QMPClosed, QMPError, QMPTimeout
+from qmp import QMP, QMPError
 
-PR_SET_PDEATHSIG = 1
 KVM_GET_API_VERSION = 0xAE00
-# The largest floppy that a PC's BIOS boots; a bigger image is a disk.
-FLOPPY_MAX = 2880 << 10
 # What a session's file is called, among a process's files and in its mappings.
 SESSION = "anon_inode:[xbzrle]"
 # Self-built QEMUs come without firmware; Debian's packages have it here.
 FIRMWARE = ("/usr/share/seabios", "/usr/share/qemu")
 PASS_LINE = re.compile(rb"^pass (\d{8})\r?$", re.M)
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class MachineError(Exception):
@@ -51,6 +46,7 @@ def find_binary(name):
     return os.path.realpath(path)
 
 
+@functools.lru_cache
 def version(binary):
     """(major, minor) of a QEMU."""
     said = subprocess.run([find_binary(binary), "--version"], check=False,
@@ -88,11 +84,6 @@ def untouched_package(binary):
     return None
 
 
-def _die_with_parent():
-    # A killed test must not leave a QEMU behind.
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 class Machine:
     """A QEMU, from launch() to stop(), which may be called in any state."""
 
@@ -109,7 +100,9 @@ class Machine:
     def launch(self, args, preload=None):
         """Start QEMU with 'args' behind what every machine here gets; two
         machines may start at once before connect() waits for each."""
-        command = [self.binary, "-nodefaults", "-no-user-config",
+        # A killed test must not leave a QEMU behind.
+        command = ["setpriv", "--pdeathsig", "KILL",
+                   self.binary, "-nodefaults", "-no-user-config",
                    "-name", "xbz-" + self.name, "-display", "none"]
         for folder in FIRMWARE:
             if os.path.isdir(folder):
@@ -127,13 +120,13 @@ class Machine:
         with open(self.path("stderr"), "wb") as err:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=err, stderr=err,
-                start_new_session=True, preexec_fn=_die_with_parent, env=env)
+                start_new_session=True, env=env)
 
     def connect(self, timeout):
         """Wait until the launched QEMU takes commands."""
         try:
             self.qmp = QMP.connect(self.path("qmp"), self.alive, timeout)
-        except (QMPError, QMPClosed, QMPTimeout) as e:
+        except QMPError as e:
             raise MachineError(f"{self.name} QEMU did not start: {e}; "
                                f"{self.said() or 'it printed nothing'}") \
                 from None
@@ -212,21 +205,3 @@ class Machine:
                 pass
             self.process.wait()
             self.process = None
-
-
-def guest_args(image=None, kernel=None, initrd=None, append=None):
-    """QEMU arguments that boot the guest; the same for both ends."""
-    args = []
-    if image:
-        size = os.path.getsize(image)
-        kind = "floppy" if size <= FLOPPY_MAX else "virtio"
-        # Read only, so that both ends may have it open at once.
-        args += ["-drive", f"if={kind},format=raw,readonly=on,"
-                           f"file={image.replace(',', ',,')}"]
-    if kernel:
-        args += ["-kernel", kernel]
-        if initrd:
-            args += ["-initrd", initrd]
-        if append:
-            args += ["-append", append]
-    return args

@@ -14,6 +14,8 @@ import io
 import json
 import os
 import socket
+import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -45,6 +47,7 @@ def load(name, folder=HERE):
     return module
 
 
+BUILD = os.path.join(HERE, "..", "guests", "build")
 migrate = load("migrate")
 demo = load("demo")
 
@@ -185,42 +188,48 @@ class Protocol(unittest.TestCase):
 class Guests(unittest.TestCase):
     """Fails if an image has other parameters than were asked for."""
 
-    def image(self):
-        image = bytearray(params.SECTOR)
-        image[params.MAGIC_OFFSET:params.MAGIC_OFFSET + 4] = params.MAGIC
-        return image
-
-    def values(self, **changes):
-        return {**{k: v for k, (_, v) in params.FIELDS.items()}, **changes}
+    def built(self, *args):
+        """(status, image) of the build with these arguments."""
+        with tempfile.NamedTemporaryFile() as f:
+            done = subprocess.run([BUILD, "-o", f.name, *args], check=False,
+                                  stderr=subprocess.DEVNULL)
+            with open(f.name, "rb") as made:
+                return done.returncode, made.read()
 
     def test_round_trip(self):
-        values = self.values(footprint=4096 * 7, base=2 << 20, stride=8192,
-                             rate=99, report=0, mode=1, words=3, fill=1)
-        with tempfile.NamedTemporaryFile() as f:
-            f.write(params.patch(self.image(), values))
-            f.flush()
-            self.assertEqual(params.read(f.name), values)
+        status, image = self.built(
+            "--footprint", "28K", "--base", "2M", "--stride", "8K", "--rate", "99",
+            "--words", "3", "--fill", "--report-ms", "0")
+        self.assertEqual((status, len(image), image[4:8]), (0, 512, b"XBZD"))
+        self.assertEqual(struct.unpack_from("<8I", image, 8),
+                         (7 << 12, 2 << 20, 8192, 99, 0, 1, 3, 1))
+        self.assertEqual(struct.unpack_from("<8I", self.built()[1], 8),
+                         (16 << 20, 1 << 20, 1024, 0, 2, 0, 64, 0))
 
     def test_other_images(self):
-        with self.assertRaises(params.BadParameter):
-            params.patch(bytes(512), self.values())
-        self.assertIsNone(params.read("/dev/null"))
+        for path in ("/dev/null", "/etc/passwd"):
+            with self.assertRaises(params.BadParameter):
+                params.end(path)
 
     def test_limits(self):
+        good = {"footprint": 4096, "base": 1 << 20, "stride": 1024, "rate": 0,
+                "report": 2, "mode": 0, "words": 64, "fill": 0}
+        params.check(good)
         for bad in ({"footprint": 0}, {"footprint": 4097}, {"base": 4096},
                     {"base": (1 << 20) + 1}, {"footprint": 3 << 30},
                     {"stride": 0}, {"stride": 3}, {"stride": 6144},
                     {"rate": 1}, {"rate": 1 << 32}, {"mode": 2},
                     {"words": 0}, {"fill": 2}, {"report": -1}):
             with self.assertRaises(params.BadParameter, msg=bad):
-                params.check(self.values(**bad))
-        params.check(self.values())
+                params.check({**good, **bad})
+        for bad in (("--footprint", "5000"), ("--report-ms", "33")):
+            self.assertEqual(self.built(*bad), (2, b""))
 
     def test_sizes(self):
         self.assertEqual(params.parse_size("16M"), 16 << 20)
-        self.assertEqual(params.parse_size("1.5k"), 1536)
+        self.assertEqual(params.parse_size("3k"), 3072)
         self.assertEqual(params.parse_size("7"), 7)
-        for bad in ("", "M", "x", "-1", "0.3", "1T"):
+        for bad in ("", "M", "x", "-1", "0.3", "1.5K", "1T"):
             with self.assertRaises(params.BadParameter, msg=bad):
                 params.parse_size(bad)
 
@@ -246,37 +255,35 @@ class Options(unittest.TestCase):
         self.assertEqual(caught.exception.code, 2)
         return said.getvalue()
 
+    def setUp(self):
+        self.image = tempfile.NamedTemporaryFile()
+        self.addCleanup(self.image.close)
+        subprocess.run([BUILD, "-o", self.image.name], check=True)
+
     def test_good(self):
-        o = migrate.options(["--image", "/dev/../etc/passwd", "--memory",
+        o = migrate.options(["--image", self.image.name, "--memory",
                              "64M", "--args=-vga std", "--cancel-first",
                              "2passes"])
         self.assertEqual(o.memory, 64 << 20)
         self.assertEqual(o.args, ["-vga", "std"])
         self.assertEqual(o.cancel_first, (2, "passes"))
-        self.assertEqual((o.name, o.warmup_passes), ("plain", 0))
+        self.assertEqual(o.name, "plain")
 
     def test_bad(self):
-        guest = ["--image", "/etc/passwd"]
+        guest = ["--image", self.image.name]
         self.assertIn("--image", self.refused())
-        self.assertIn("--image", self.refused(*guest, "--kernel", "/x"))
-        self.assertIn("belong", self.refused(*guest, "--append", "x"))
+        self.assertIn("was not made by", self.refused("--image", "/etc/passwd"))
         self.assertIn("no file", self.refused("--image", "/nonexistent"))
+        self.assertIn("no size", self.refused(*guest, "--memory", "x"))
         self.assertIn("power of two", self.refused(*guest, "--cache", "3M"))
         self.assertIn("MiB", self.refused(*guest, "--memory", "5000K"))
         self.assertIn("1500ms", self.refused(*guest, "--kill-first", "9"))
         self.assertIn("above 0", self.refused(*guest, "--time-limit", "0"))
 
     def test_footprint_beyond_memory(self):
-        values = {k: v for k, (_, v) in params.FIELDS.items()}
-        image = bytearray(params.SECTOR)
-        image[params.MAGIC_OFFSET:params.MAGIC_OFFSET + 4] = params.MAGIC
-        with tempfile.NamedTemporaryFile() as f:
-            f.write(params.patch(image, values))
-            f.flush()
-            self.assertIn("does not reach", self.refused(
-                "--image", f.name, "--memory", "16M"))
-            self.assertEqual(migrate.options(
-                ["--image", f.name, "--memory", "17M"]).warmup_passes, 2)
+        guest = ["--image", self.image.name]
+        self.assertIn("does not reach", self.refused(*guest, "--memory", "16M"))
+        self.assertEqual(migrate.options([*guest, "--memory", "17M"]).memory, 17 << 20)
 
 
 class Types(unittest.TestCase):

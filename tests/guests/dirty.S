@@ -4,9 +4,7 @@
  * memory for ever and counts its passes on the first serial port.
  *
  * What lives here: 512 bytes that run on a PC without an operating system.
- * What does not: the choice of the parameters. They lie at fixed offsets (see
- * "params" below and params.py), so that an image can be changed without an
- * assembler and read back by whoever runs it.
+ * What does not: the choice of the parameters, see build.
  *
  * Mode 0 is the generator of the 2011 XBZRLE patch: one byte in every `stride`
  * bytes is incremented. Mode 1 writes `words` pseudo-random 8-byte words at
@@ -52,20 +50,19 @@ _start:
 	jmp	start
 
 	/*
-	 * The parameter block. "build" overwrites it; these defaults are the
-	 * 2011 generator. Offsets and meanings are an interface: params.py
-	 * has the same table.
+	 * The parameter block: symbols that "build" defines. Offsets of the first
+	 * three are an interface, for params.py.
 	 */
 	.org	4
 	.ascii	"XBZD"			/*  4: magic */
-	.long	16 << 20		/*  8: footprint in bytes, whole pages */
-	.long	1 << 20			/* 12: base, its first address */
-	.long	1024			/* 16: stride: divides 4096 or is n * 4096 */
-	.long	0			/* 20: rate in pages a second, 0 = no limit */
-	.long	2			/* 24: 1/20 s from line to line, 0 = each pass */
-	.long	0			/* 28: mode, 0 increment, 1 random words */
-	.long	64			/* 32: words a page in mode 1 */
-	.long	0			/* 36: 1 = fill with random bytes first */
+	.long	footprint		/*  8: in bytes, whole pages */
+	.long	base			/* 12: its first address */
+	.long	stride			/* 16: divides 4096 or is n * 4096 */
+	.long	rate			/* 20: pages a second, 0 = no limit */
+	.long	report			/* 24: 1/20 s from line to line, 0 = each pass */
+	.long	mode			/* 28: 0 increment, 1 random words */
+	.long	words			/* 32: a page, in mode 1 */
+	.long	fill			/* 36: 1 = with random bytes first */
 
 start:
 	cli

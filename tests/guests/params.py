@@ -1,32 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The parameter block of the load generator's boot sector.
+"""The parameters of the load generator's boot sector: units, limits, and what can be
+read back from an image.
 
-What lives here: offsets, meanings and limits of the words in dirty.S's
-parameter block, for the program that writes them (build) and for those that
-read them back (tests/e2e). What does not: the assembler run, see build.
+What lives here: what the program that makes images (build) shares with the one
+that migrates them (tests/e2e/migrate). What does not: the assembler run.
 """
 
+import argparse
+import re
 import struct
 
-SECTOR = 512
-MAGIC_OFFSET = 4
-MAGIC = b"XBZD"
 PAGE = 4096
-
-# name: (offset, default); all are little-endian 32-bit words.
-FIELDS = {
-    "footprint": (8, 16 << 20),
-    "base": (12, 1 << 20),
-    "stride": (16, 1024),
-    "rate": (20, 0),
-    "report": (24, 2),
-    "mode": (28, 0),
-    "words": (32, 64),
-    "fill": (36, 0),
-}
-MODES = ("increment", "words")
-REPORT_MS = 50
-
 # The guest runs below the PCI hole of a PC and above its first megabyte.
 LOWEST_BASE = 1 << 20
 HIGHEST_END = 3 << 30
@@ -34,72 +18,45 @@ HIGHEST_END = 3 << 30
 LOWEST_RATE = 2
 
 
-class BadParameter(ValueError):
+class BadParameter(argparse.ArgumentTypeError):
     """A parameter that the boot sector cannot work with."""
 
 
 def parse_size(text):
     """'16M', '512K', '1G' or plain bytes -> bytes."""
-    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-    number, unit = text, 1
-    if text and text[-1].upper() in units:
-        number, unit = text[:-1], units[text[-1].upper()]
-    try:
-        value = float(number) * unit
-    except ValueError:
-        raise BadParameter(f"'{text}' is no size; write 16M, 512K or bytes") \
-            from None
-    if value < 0 or value != int(value):
-        raise BadParameter(f"'{text}' is not a whole number of bytes")
-    return int(value)
+    match = re.fullmatch(r"(\d+)([KMG]?)", text.upper())
+    if not match:
+        raise BadParameter(f"'{text}' is no size; write 16M, 512K or bytes")
+    return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
 
 
-def check(values):
+def check(v):
     """Raise BadParameter, naming the mend, unless the guest can run this."""
-    v = values
-    if v["footprint"] < PAGE or v["footprint"] % PAGE:
-        raise BadParameter(f"footprint {v['footprint']} is not a multiple of "
-                           f"{PAGE} bytes; give at least 4K")
-    if v["base"] < LOWEST_BASE or v["base"] % PAGE:
-        raise BadParameter(f"base {v['base']:#x} must be page aligned and at "
-                           f"or above {LOWEST_BASE:#x}, where no BIOS data is")
-    if v["base"] + v["footprint"] > HIGHEST_END:
-        raise BadParameter("base + footprint passes 3G, where a PC's PCI hole "
-                           "begins; make the footprint smaller")
     stride = v["stride"]
-    if stride < 1 or (PAGE % stride and stride % PAGE):
-        raise BadParameter(f"stride {stride} must divide {PAGE} or be a "
-                           f"multiple of it")
-    if v["rate"] and not LOWEST_RATE <= v["rate"] < 1 << 32:
-        raise BadParameter(f"rate {v['rate']} pages/s is out of range; give "
-                           f"0 (no limit) or at least {LOWEST_RATE}")
-    if v["mode"] >= len(MODES):
-        raise BadParameter(f"mode {v['mode']} is unknown")
-    if not 1 <= v["words"] <= 1 << 16:
-        raise BadParameter(f"words {v['words']} is not in 1..65536")
-    if not 0 <= v["report"] <= 1200:
-        raise BadParameter("report interval is not in 0..60000 ms")
-    if v["fill"] not in (0, 1):
-        raise BadParameter("fill is 0 or 1")
+    for good, text in (
+            (v["footprint"] >= PAGE and v["footprint"] % PAGE == 0,
+             f"the footprint must be a multiple of {PAGE} bytes, and at least that"),
+            (v["base"] >= LOWEST_BASE and v["base"] % PAGE == 0,
+             f"the base must be page aligned and at or above {LOWEST_BASE:#x}, where "
+             f"no BIOS data is"),
+            (v["base"] + v["footprint"] <= HIGHEST_END,
+             "base + footprint passes 3G, where a PC's PCI hole begins"),
+            (stride >= 1 and (PAGE % stride == 0 or stride % PAGE == 0),
+             f"the stride must divide {PAGE} or be a multiple of it"),
+            (not v["rate"] or LOWEST_RATE <= v["rate"] < 1 << 32,
+             f"the rate must be 0 (no limit) or at least {LOWEST_RATE} pages/s"),
+            (v["mode"] in (0, 1), "the mode is 0 or 1"),
+            (1 <= v["words"] <= 1 << 16, "there must be 1 to 65536 words"),
+            (0 <= v["report"] <= 1200, "lines must be 0 to 60000 ms apart"),
+            (v["fill"] in (0, 1), "fill is 0 or 1")):
+        if not good:
+            raise BadParameter(text)
 
 
-def patch(image, values):
-    """A copy of the boot sector 'image' with the parameters written in."""
-    check(values)
-    out = bytearray(image)
-    if len(out) != SECTOR or out[MAGIC_OFFSET:MAGIC_OFFSET + 4] != MAGIC:
-        raise BadParameter("not a boot sector built from dirty.S")
-    for name, (offset, _) in FIELDS.items():
-        struct.pack_into("<I", out, offset, values[name])
-    return bytes(out)
-
-
-def read(path):
-    """The parameters of the image at 'path', or None if it is another one."""
+def end(path):
+    """The end of the memory that the image at 'path' dirties."""
     with open(path, "rb") as f:
-        image = f.read(SECTOR)
-    if len(image) < SECTOR or \
-            image[MAGIC_OFFSET:MAGIC_OFFSET + 4] != MAGIC:
-        return None
-    return {name: struct.unpack_from("<I", image, offset)[0]
-            for name, (offset, _) in FIELDS.items()}
+        head = f.read(16)
+    if head[4:8] != b"XBZD":
+        raise BadParameter(f"{path} was not made by tests/guests/build")
+    return sum(struct.unpack_from("<II", head, 8))
