@@ -19,7 +19,7 @@ import time
 import types
 
 from qmp import QMP, QMPError
-from xbzrig import cache, debian, kernels, machine
+from xbzrig import cache, debian, kernels, machines
 from xbzrig.common import RigError, say
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -47,7 +47,7 @@ class Plan:
     warm: bool = True
 
 
-class Guest(machine.Qemu):
+class Guest(machines.Qemu):
     """A machine of the rig's that is stopped and looked at while it runs."""
 
     def __init__(self, kernel, options, work, plan):

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 
-from . import compiled, cpio, emulator, klog, kmod
+from . import compiled, emulator, klog, kmod
 from .common import (CHECKOUT, EXIT_KLOG, EXIT_RIG, EXIT_TIMEOUT, RIG, RigError, say)
 
 # Until "ready": QEMU's emulation on a busy machine takes 10 s, a debug kernel more.
@@ -28,6 +28,7 @@ HALT_SECONDS = 60
 # guest/stage2 gives a sign of life every five seconds. Emulation on a machine that is
 # busy with other things is slow, not that slow.
 SILENT_SECONDS = 180
+BUSYBOX = "/bin/busybox"
 STREAMS = ("stdout", "stderr", "control")
 # The name of a module that the kernel has built in is no error.
 TRANSPORT_MODULES = ("virtio_pci", "virtio_console", "9p", "9pnet_virtio")
@@ -187,22 +188,19 @@ class Machine:
             say(f"the whole kernel log is in {self.options.dmesg}")
 
     def _initramfs(self):
-        archive = cpio.Archive()
-        for name in ("proc", "sys", "dev", "tmp"):
-            archive.directory(name)
-        # The kernel opens it before there is a devtmpfs.
-        archive.device("dev/console", 5, 1)
-        busybox = pathlib.Path("/bin/busybox")
-        if not busybox.exists():
+        """It is put together anew for every boot: uncompressed, a few megabytes, done
+        in milliseconds. So the command to run and the modules to load travel in it as
+        files, and nothing has to be quoted for a kernel command line."""
+        root = self.directory / "root"
+        for name in ("proc", "sys", "dev", "tmp", "bin", "xbz/own"):
+            (root / name).mkdir(parents=True)
+        if not os.path.exists(BUSYBOX):
             raise RigError("busybox-static is not installed; "
                            "`tests/vm/provision rig` installs it")
-        archive.file("bin/busybox", busybox.read_bytes(), 0o755)
-        archive.file("init", (RIG / "guest/init").read_bytes(), 0o755)
-        archive.file("xbz/stage2", (RIG / "guest/stage2").read_bytes())
-        archive.file("xbz/hold-vm", (RIG / "guest/hold-vm").read_bytes())
-        archive.file("xbz/run", self._command())
-        archive.file("xbz/keep", "".join(f"{path}\n" for path in self._kept()))
-        self._modules(archive)
+        shutil.copy(BUSYBOX, root / "bin")
+        shutil.copy(RIG / "guest/init", root)
+        for name in ("stage2", "hold-vm"):
+            shutil.copy(RIG / "guest" / name, root / "xbz")
         config = {
             "TRANSPORT": self.transport,
             "END": self.end,
@@ -210,26 +208,38 @@ class Machine:
             "SHARE_OUT": "yes" if self.options.out else "",
             "EMULATED": "",
             **self.config()}
-        archive.file("xbz/config", "".join(
-            f"{name}={shlex.quote(value)}\n" for name, value in config.items()))
-        archive.write(self.directory / "initramfs")
+        for name, text in (
+                ("run", self._command()),
+                ("keep", "".join(f"{path}\n" for path in self._kept())),
+                ("config", "".join(f"{name}={shlex.quote(value)}\n"
+                                   for name, value in config.items())),
+                ("modules", self._own_modules(root / "xbz/own")),
+                ("under-test", self._modules_under_test(root / "xbz"))):
+            (root / "xbz" / name).write_bytes(os.fsencode(text))
+        names = "".join(f"{path.relative_to(root)}\n" for path in sorted(root.rglob("*")))
+        with open(self.directory / "initramfs", "wb") as file:
+            subprocess.run([BUSYBOX, "cpio", "-o", "-H", "newc"], cwd=root, check=True,
+                           input=names, text=True, stdout=file, stderr=subprocess.DEVNULL)
 
-    def _modules(self, archive):
+    def _own_modules(self, directory):
+        """Lines for guest/init, of the kernel's modules, copied to directory."""
         lines = []
         own = self.own_modules()
-        if own:
-            parameters = dict(text.partition(" ")[::2] for text in self.options.modprobe)
-            for name, data in kmod.load_order(self.kernel, own):
-                archive.file(f"xbz/own/{name}.ko", data)
-                lines.append(f"/xbz/own/{name}.ko {parameters.get(name, '')}\n")
-        archive.file("xbz/modules", "".join(lines))
+        parameters = dict(text.partition(" ")[::2] for text in self.options.modprobe)
+        for name, data in kmod.load_order(self.kernel, own) if own else ():
+            (directory / f"{name}.ko").write_bytes(data)
+            lines.append(f"/xbz/own/{name}.ko {parameters.get(name, '')}\n")
+        return "".join(lines)
+
+    def _modules_under_test(self, directory):
+        """The same for guest/stage2, of those that are tested."""
         lines = []
         for number, text in enumerate(self.options.modules):
             path, *parameters = text.split()
-            archive.file(f"xbz/under-test-{number}.ko", kmod.read(pathlib.Path(path)))
+            (directory / f"under-test-{number}.ko").write_bytes(kmod.read(pathlib.Path(path)))
             lines.append(" ".join([f"under-test-{number}.ko", pathlib.Path(path).name,
                                    *parameters]) + "\n")
-        archive.file("xbz/under-test", "".join(lines))
+        return "".join(lines)
 
     def _command(self):
         """The script that runs the command where and as we were called."""
