@@ -18,7 +18,7 @@ import random
 import struct
 
 import snapshots
-from snapshots import HERE, MIB, PAGE
+from snapshots import HERE, PAGE
 from xbzrig import cache, debian, kernels
 from xbzrig.common import RigError
 

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 
-from .tree import SCRIPTS, CheckError, kernel_scripts, make, run, run_all, version
+from .source import SCRIPTS, CheckError, kernel_scripts, make, run, run_all, version
 
 # What goes into a module: of the product, and of the tests.
 MODULES = (

@@ -6,7 +6,7 @@ again: make remembers."""
 import os
 import re
 
-from .tree import CheckError, make, run_all
+from .source import CheckError, make, run_all
 
 # How single programs are built, that no Makefile has: the example of the
 # documentation and what a test preloads.
