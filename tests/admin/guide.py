@@ -6,6 +6,9 @@ file, whose path is the last one in the paragraph before it."""
 import pathlib
 import re
 
+import docutils.core
+from docutils import nodes
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "Documentation/admin-guide.rst"
 PROMPT = re.compile(r"(#|\(qemu\)) (.+)")
@@ -20,43 +23,26 @@ PACKAGES = (
 )
 
 
-def blocks(text):
-    """(the paragraph before, lines) of each literal block."""
-    # Each paragraph with its indent; a block is one paragraph or more.
-    parts = [(len(part) - len(part.lstrip()), part.splitlines())
-             for part in re.split(r"\n(?:[ \t]*\n)+", text.strip("\n"))]
-    before, at = "", 0
-    while at < len(parts):
-        indent, lines = parts[at]
-        indent = len(lines[-1]) - len(lines[-1].lstrip())
-        at += 1
-        if lines[-1].lstrip().startswith(".. code-block::"):
-            text_before = before
-        elif lines[-1].endswith("::") and not lines[-1].startswith(".. "):
-            text_before = " ".join(lines)
-        else:
-            before = " ".join(lines)
-            continue
-        block = []
-        while at < len(parts) and parts[at][0] > indent:
-            block += parts[at][1]
-            at += 1
-        depth = min(len(line) - len(line.lstrip()) for line in block)
-        yield text_before, [line[depth:] for line in block]
-
-
 def steps(text=None):
     """What the reader does, in order: ("#" or "(qemu)", command) or (path, lines)."""
-    for before, lines in blocks(text if text is not None else
-                                GUIDE.read_text(encoding="utf-8")):
+    # Sphinx' roles are errors to it, which it is not to report.
+    document = docutils.core.publish_doctree(text or GUIDE.read_text(encoding="utf-8"),
+                                             settings_overrides={"report_level": 5})
+    before = None
+    for node in document.findall():
+        if isinstance(node, nodes.paragraph):
+            before = node
+        if not isinstance(node, nodes.literal_block):
+            continue
+        lines = node.astext().splitlines()
         found = [PROMPT.fullmatch(line) for line in lines if line.strip()]
-        if any(found):
-            for line, match in zip([line for line in lines if line.strip()], found):
-                if not match:
-                    raise ValueError(f"neither a command nor a file: {line}")
-                yield match[1], match[2]
+        if all(found):
+            yield from (match.groups() for match in found)
+        elif any(found):
+            raise ValueError(f"not every line is a command: {lines}")
         else:
-            yield re.findall("``(/[^`]+)``", before)[-1], lines
+            yield [literal.astext() for literal in before.findall(nodes.literal)
+                   if literal.astext().startswith("/")][-1], lines
 
 
 def commands(text=None):
