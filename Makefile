@@ -8,8 +8,8 @@ SHELL := /bin/bash
 
 # The kernel that `make` builds the module for.
 KDIR ?= /lib/modules/$(shell uname -r)/build
-# The one that the tests boot.
-KERNEL ?= 6.1
+# The one that the tests boot: the release's own, or one of Debian's series, as 6.1.
+KERNEL ?= own
 # The version of QEMU that the tests patch; by default that of the installed one.
 QEMU ?=
 

@@ -14,8 +14,8 @@ import time
 from . import cache, progress
 from .common import RigError
 
-# The release after this machine's, whose backports have the newest kernels.
-NEXT = "trixie"
+# The release whose backports have the newest kernels, this machine's or the next.
+NEWEST = "trixie"
 # Debian's keys, also those of the next release.
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -196,12 +196,6 @@ Dir::Cache::srcpkgcache "";
 {more}
 """)
     return apt / "apt.conf"
-
-
-def backports(release=NEXT):
-    """The file of an apt configuration that knows what is backported to a
-    release, and nothing else."""
-    return other_release(f"{release}-backports")
 
 
 def other_release(suite):

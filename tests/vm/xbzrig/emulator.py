@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The QEMU that emulates machines: that of this release's backports, unpacked in the
-cache and never installed.
+"""The QEMU that emulates machines: the installed one if it will do, or else that of
+this release's backports, unpacked in the cache and never installed.
 
 Debian 12's 7.2 translates code while another processor may write it, and goes on
 with the old code: a processor met the breakpoint of a jump label that was just
@@ -25,6 +25,8 @@ FIXED = [8, 1]
 
 def command():
     """The begin of a command line that emulates a machine."""
+    if upstream(debian.installed(PACKAGES[0]).get(PACKAGES[0], "")) >= FIXED:
+        return [BINARY]
     root = newest(cache.root() / "emulator") or _fetch()
     return [root / "root/usr/bin" / BINARY, "-L", root / "root/usr/share/qemu", "-L", FIRMWARE]
 
@@ -44,7 +46,7 @@ def newest(directory):
 
 def _fetch():
     release = debian.codename()
-    apt = debian.backports(release)
+    apt = debian.other_release(f"{release}-backports")
     version = debian.candidate(PACKAGES[0], apt)
     if upstream(version or "") < FIXED:
         raise RigError(f"{release}-backports has QEMU {version or 'not at all'}; it has to "

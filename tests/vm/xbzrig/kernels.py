@@ -2,11 +2,13 @@
 """The kernels that can be booted, by the name a user gives.
 
 "6.1", "6.12": Debian's kernel of that series. If its headers are installed,
-that release it is; else apt's newest, or else that of the next Debian's backports,
+that release it is; else apt's newest, or else that of another suite on the mirror,
 and the headers go into the cache as the image does in any case. Neither is ever
 installed from here: headers of newer series depend on the image, which would
-want an initramfs made, and so on. Modules for a backport are made with the next
-Debian's compiler and libc, see tree.
+want an initramfs made, and so on. On a Debian that is older than a kernel, modules
+are made with the newer Debian's compiler and libc, see tree.
+
+"own": the series whose headers are installed by linux-headers-amd64, the release's.
 
 "uml", "debug", "kcsan": see compiled.
 
@@ -22,9 +24,11 @@ import shutil
 from . import bzimage, cache, debian, tree
 from .common import RigError
 
-DEFAULT = "6.1"
-# In the version of what was backported to the next release.
+DEFAULT = "own"
+# In the version of what was backported to the newest release.
 BACKPORT = "~bpo13"
+# Where series are that the machine's own suites have not got.
+ELSEWHERE = (f"{debian.NEWEST}-backports", "bookworm")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Kernel:
 def get(name):
     """The kernel of that name, fetched or built if it is not in the cache."""
     from . import compiled
+    if name == DEFAULT:
+        name = _own()
     if "/" in name:
         return _in_tree(pathlib.Path(name).resolve())
     if name in compiled.RECIPES:
@@ -55,6 +61,14 @@ def get(name):
     raise RigError(f"no kernel is called {name!r}; there are series of Debian's "
                    f"kernels, like 6.1 or 6.12, and {', '.join(compiled.RECIPES)}, "
                    "and paths of trees that have one")
+
+
+def _own():
+    version = debian.installed("linux-headers-amd64").get("linux-headers-amd64")
+    if not version:
+        raise RigError("linux-headers-amd64 is not installed, which says what kernel this "
+                       "release has; `tests/vm/provision rig` installs it")
+    return re.match(r"\d+\.\d+", version)[0]
 
 
 def _in_tree(root):
@@ -68,24 +82,25 @@ def _in_tree(root):
 
 
 def _debian(series):
-    release, version, installed = _release(series)
-    backport = BACKPORT in version
-    image = _image(release, version, backport)
+    release, version, installed, apt = _release(series)
+    image = _image(release, version, apt)
     modules = [path for path in (image / "lib/modules" / release,
                                  image / "usr/lib/modules" / release) if path.is_dir()]
     source = (pathlib.Path("/usr/src") if installed else
-              _headers(release, version, backport))
+              _headers(release, version, apt))
+    newer = BACKPORT in version and debian.codename() != debian.NEWEST
     images = [path for path in (image / f"boot/vmlinuz-{release}",
                                 *(path / "vmlinuz" for path in modules)) if path.exists()]
     return Kernel(name=series, release=release,
                   image=_quick(images[0], f"{release}_{version}"),
                   modules=modules[0] if modules else None,
                   kdir=source / f"linux-headers-{release}",
-                  make=tree.make() if backport else "make")
+                  make=tree.make() if newer else "make")
 
 
 def _release(series):
-    """(release, package version, whether the headers are installed)."""
+    """(release, package version, whether the headers are installed, the apt
+    configuration of another suite that has it or None)."""
     release = re.escape(series) + r"\.\d+([-+]\w+)?-amd64"
 
     def newest(pairs):
@@ -95,33 +110,28 @@ def _release(series):
                in debian.installed(f"linux-headers-{series}.*").items()
                if re.fullmatch(f"linux-headers-{release}", package)]
     if headers:
-        return *newest(headers), True
-    known = [(package.removeprefix("linux-image-"), None) for package
-             in debian.available(f"linux-image-{release}")]
-    if known:
-        name, _ = newest(known)
-        return name, debian.candidate(f"linux-image-{name}"), False
-    try:
-        apt = debian.backports()
+        return *newest(headers), True, None
+    for suite in (None, *ELSEWHERE):
+        try:
+            apt = debian.other_release(suite) if suite else None
+        except RigError:
+            continue
         known = [(package.removeprefix("linux-image-"), None) for package
                  in debian.available(f"linux-image-{release}", apt)]
-    except RigError:
-        known = []
-    if known:
-        name, _ = newest(known)
-        return name, debian.candidate(f"linux-image-{name}", apt), False
+        if known:
+            name, _ = newest(known)
+            return name, debian.candidate(f"linux-image-{name}", apt), False, apt
     # Apt's lists can be gone (containers' images drop them), the cache be warm.
     kept = [tuple(path.name.split("_", 1)) for path in (cache.root() / "image").glob("*_*")
             if re.fullmatch(release, path.name.split("_", 1)[0])]
     if kept:
-        return *newest(kept), False
+        return *newest(kept), False, None
     raise RigError(f"no Debian kernel {series}.x: apt knows no linux-image-{series}.*-amd64; "
                    "`apt-get update` may help, or one more apt source (security, backports)")
 
 
-def _unpack(work, package, version, depends, backport):
+def _unpack(work, package, version, depends, apt):
     """Unpack a package and those of its dependencies whose names match."""
-    apt = debian.backports() if backport else None
     for name in [package, *debian.depends(package, version, depends, apt)]:
         # All of one source package, so of one version.
         deb = debian.download(name, version, work, work / "log", apt)
@@ -129,11 +139,11 @@ def _unpack(work, package, version, depends, backport):
         deb.unlink()
 
 
-def _image(release, version, backport):
+def _image(release, version, apt):
     """The root of an unpacked image package."""
     def make(work):
         _unpack(work, f"linux-image-{release}", version,
-                rf"linux-(base|binary|modules)-{re.escape(release)}", backport)
+                rf"linux-(base|binary|modules)-{re.escape(release)}", apt)
         shutil.rmtree(work / "root/usr/share", ignore_errors=True)
 
     return cache.obtain("image", f"{release}_{version}", make) / "root"
@@ -150,16 +160,19 @@ def _quick(image, name):
     return kernel if kernel.exists() else image
 
 
-def _headers(release, version, backport):
+def _headers(release, version, apt):
     """The usr/src of unpacked headers, made to work where they are."""
     def make(work):
         package = f"linux-headers-{release}"
         _unpack(work, package, version, r"linux-headers-\S+-common|linux-kbuild-\S+",
-                backport)
+                apt)
         source = work / "root/usr/src"
         makefile = source / package / "Makefile"
         makefile.write_text(makefile.read_text().replace(
             "/usr/src/", "$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../"))
+        # Of a release whose compiler this machine has not got, its own will do.
+        variables = source / package / ".kernelvariables"
+        variables.write_text(re.sub(r"gcc-\d+$", "gcc", variables.read_text(), flags=re.M))
         # It is there for BTF, which would take a program more, pahole.
         (source / package / "vmlinux").unlink(missing_ok=True)
 

@@ -127,10 +127,10 @@ def _python_path(version):
     if int(upstream(version).split(".", maxsplit=1)[0]) < NEW_MESON or \
             debian.version_key(debian.installed("meson").get("meson", ""))[:2] >= MESON:
         return None
-    apt = debian.other_release(debian.NEXT)
+    apt = debian.other_release(debian.NEWEST)
     meson = debian.candidate("meson", apt)
     if not meson:
-        raise RigError(f"the configured mirror has no meson in {debian.NEXT}")
+        raise RigError(f"the configured mirror has no meson in {debian.NEWEST}")
 
     def make(work):
         deb = debian.download("meson", meson, work, work / "log", apt)

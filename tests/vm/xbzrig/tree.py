@@ -20,7 +20,7 @@ NOT_NEEDED = ("doc", "man", "locale", "info", "i18n", "zoneinfo")
 def make():
     """The command that is the tree's make."""
     key = cache.key(" ".join(PACKAGES), pathlib.Path(__file__))
-    kept = cache.obtain("tree", f"{debian.NEXT}-{key}", _build)
+    kept = cache.obtain("tree", f"{debian.NEWEST}-{key}", _build)
     return f"{shlex.quote(str(RIG / 'in-tree'))} {shlex.quote(str(kept / 'root'))} make"
 
 
@@ -28,11 +28,11 @@ def _build(work):
     if not shutil.which("mmdebstrap"):
         raise RigError("mmdebstrap is not installed; `tests/vm/provision tree` installs it")
     root = work / "full"
-    progress.run(f"making a tree of Debian {debian.NEXT}",
+    progress.run(f"making a tree of Debian {debian.NEWEST}",
                  ["mmdebstrap", "--variant=essential", f"--include={','.join(PACKAGES)}",
                   *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in NOT_NEEDED),
                   "--aptopt=Acquire::Languages none",
-                  debian.NEXT, root, debian.mirror(debian.NEXT)], work / "log")
+                  debian.NEWEST, root, debian.mirror(debian.NEWEST)], work / "log")
     for path in ("usr", "etc/alternatives"):
         (work / "root" / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).rename(work / "root" / path)
