@@ -82,7 +82,8 @@ help:
 	@echo '  make check-PART: lint, fuzz, unit, vm, interop, kunit, device, netlink, short, e2e'
 	@echo 'make check-matrix  the other kernels: check-kernel-NAME for 6.12, 7.3, debug, kcsan,'
 	@echo '                and check-faults, whether the last two find faults'
-	@echo 'make check-deb, check-admin, check-mutation, check-lint-selftest  see testing.rst'
+	@echo 'make check-deb, check-debian13, check-admin, check-mutation, check-lint-selftest'
+	@echo '                see testing.rst'
 	@echo 'make coverage   which lines of kmod/ and lib/ the tests run'
 	@echo 'make bench      measures; bench-codec, bench-cache, bench-device, bench-scan, bench-queues'
 	@echo

@@ -36,7 +36,7 @@ unit-programs: setup-build setup-unit
 # processor. None runs beside guests that migrate.
 parts := lint fuzz unit+vm interop+kunit device+device-uml netlink+short e2e
 matrix := 6.12 7.3 debug kcsan
-more := lint-selftest mutation admin deb faults $(matrix:%=kernel-%)
+more := lint-selftest mutation admin deb debian13 faults $(matrix:%=kernel-%)
 check_parts := $(subst +, ,$(parts))
 readies := $(addprefix ready-,$(check_parts) $(more))
 
@@ -82,6 +82,7 @@ ready-admin: setup-admin qemu uml-modules xbzctl
 	@$(CC) -Wall -Wextra -Werror -O2 -shared -fPIC -o $(O)/admin/hostname.so \
 		tests/admin/hostname.c
 	@tests/guests/build -o $(O)/admin/guest.img --footprint 48M --fill --rate 8000
+ready-debian13: setup-deb-check
 ready-deb: setup-deb-check setup-rig setup-qemu deb
 
 .PHONY: coverage demo
