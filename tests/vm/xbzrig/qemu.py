@@ -16,10 +16,11 @@ from .common import CHECKOUT, RigError
 
 # What a migration needs, and nothing else: a third of the objects, and no
 # dependency on libraries that a fresh machine has not got. Of devices, those that
-# a PC cannot be without, the floppy that guests boot from, and a display, whose
-# memory migrates.
+# a PC cannot be without, the floppy that guests boot from, a display, whose
+# memory migrates, and memory that is plugged in parts.
 DEVICES = ("include ../i386-softmmu/default.mak\n"
-           "CONFIG_I440FX=y\nCONFIG_FDC_ISA=y\nCONFIG_VGA_PCI=y\n")
+           "CONFIG_I440FX=y\nCONFIG_Q35=y\nCONFIG_FDC_ISA=y\nCONFIG_VGA_PCI=y\n"
+           "CONFIG_VIRTIO_PCI=y\nCONFIG_VIRTIO_MEM=y\n")
 # 10.2 does not link without CXL, nor start without the others that it stands on.
 MORE_DEVICES = {"10.2": "CONFIG_PCI_EXPRESS=y\nCONFIG_PCIE_PORT=y\nCONFIG_PXB=y\n"
                 "CONFIG_CXL=y\nCONFIG_CXL_MEM_DEVICE=y\n"}
@@ -27,6 +28,7 @@ CONFIGURE = [
     "--target-list=x86_64-softmmu", "--without-default-features",
     "--without-default-devices", "--with-devices-x86_64=rig",
     "--enable-kvm", "--enable-tcg", "--enable-fdt=system", "--enable-gnutls",
+    "--enable-seccomp",
     "--disable-debug-info", "--disable-werror", "--disable-install-blobs",
     "--prefix=/usr",
     "--firmwarepath=/usr/share/qemu:/usr/share/seabios:/usr/lib/ipxe/qemu"]
