@@ -88,7 +88,8 @@ help:
 	@echo 'make bench      measures; bench-codec, bench-cache, bench-device, bench-scan, bench-queues'
 	@echo
 	@echo 'KERNEL=NAME     the kernel that tests boot, QEMU=7.2, 10.0 or 10.2 what sends for demo'
-	@echo '                and check-e2e; Documentation/testing.rst has all of it'
+	@echo '                and check-e2e; ALL=1 runs all cases of check-e2e;'
+	@echo '                Documentation/testing.rst has all of it'
 
 clean:
 	rm -rf $(O)

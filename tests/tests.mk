@@ -2,7 +2,7 @@
 # The demo, the tests and the benches. Each target sets up all that it needs: packages
 # from the configured mirror, kernels and QEMUs from the cache.
 
-export KERNEL QEMU
+export KERNEL QEMU ALL
 out := $(CURDIR)/$(O)
 
 setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink admin coverage deb deb-check)

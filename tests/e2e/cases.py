@@ -11,6 +11,8 @@ import collections
 import os
 import re
 
+import machine
+
 # Guests, by name: arguments of tests/guests/build.
 GUESTS = {
     # Twice the bandwidth below, so that no pass shrinks what is dirty.
@@ -34,11 +36,12 @@ GUESTS = {
 COMMON = ["--memory", "32M", "--bandwidth", "8M", "--downtime", "200",
           "--cache", "16M", "--time-limit", "60", "--boot-timeout", "180"]
 
-Case = collections.namedtuple("Case", "name breaks patched args checks guest")
+# Those that are long are run when all are wanted.
+Case = collections.namedtuple("Case", "name breaks patched args checks guest long")
 
 
-def case(name, breaks, *args, patched=True, checks=(), guest="busy"):
-    return Case(name, breaks, patched, args, checks, guest)
+def case(name, breaks, *args, patched=True, checks=(), guest="busy", long=False):
+    return Case(name, breaks, patched, args, checks, guest, long)
 
 
 # Checks take the result of migrate and return what is wrong, or None.
@@ -219,6 +222,31 @@ def copies_said(why):
     return check
 
 
+def throttled(r):
+    return None if r["throttled"] else "the guest was never throttled"
+
+
+def every_hop(number):
+    """A check: so many migrations led to the last one, by the device."""
+    def check(r):
+        if r["hops"] != [True] * number:
+            return f"the device was not used and released in each: {r['hops']}"
+        return None
+    return check
+
+
+# QEMU's monitor may not be held up for longer, whatever the channel does.
+ANSWER_MS = 1000
+
+
+def answered(r):
+    first = r["broken_first"] or {}
+    for name in ("answer_ms", "end_ms"):
+        if (first.get(name) or ANSWER_MS) >= ANSWER_MS:
+            return f"{name} of the stalled migration is {first.get(name)}"
+    return None
+
+
 def held(r):
     if (r["passes"] or 0) <= 6:
         return f"it ended after {r['passes']} passes: too little was tested"
@@ -238,6 +266,17 @@ HOLD = ("--bandwidth", "16M", "--hold", "6passes", "--first-bandwidth", "2M",
 
 QUEUES = "-global migration.xbzrle-dev-queues="
 NO_COPIES = "-global migration.xbzrle-dev-zerocopy=on"
+
+# As libvirt starts QEMU.
+SANDBOX = ("-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
+           "resourcecontrol=deny")
+FDSET = machine.FDSET
+
+
+def backend(kind, more=""):
+    """Arguments of a guest whose memory is of another kind."""
+    return f"-object memory-backend-{kind},id=ram0,size=32M{more} -machine memory-backend=ram0"
+
 
 MOVED = (completed, identical, to_stock)
 DEVICE = MOVED + (through_device, released, rates_sound)
@@ -387,6 +426,117 @@ CASES = (
          "--mode", "xbzrle-dev", "--kill-first", "1500ms",
          "--bandwidth", "16M", guest="words",
          checks=DEVICE + (broken_clean,)),
+
+    # A receiver that does not receive, and a network that carries nothing.
+    case("receiver-stops",
+         "ending a session waits for what the receiver does not take",
+         "--mode", "xbzrle-dev", "--channel", "tcp", "--stop-first", "1passes",
+         "--source-args", NO_COPIES, "--bandwidth", "16M", "--first-bandwidth", "16M",
+         guest="long", long=True,
+         checks=DEVICE + (real_kvm, broken_clean, answered)),
+    case("network-drops",
+         "ending a session waits for the kernel, which waits for the network",
+         "--mode", "xbzrle-dev", "--channel", "tcp", "--drop-first", "1passes",
+         "--source-args", NO_COPIES, "--bandwidth", "16M", "--first-bandwidth", "16M",
+         guest="long", long=True,
+         checks=DEVICE + (real_kvm, broken_clean, answered)),
+
+    # How QEMU is started.
+    case("fdset",
+         "a descriptor that QEMU is given serves one migration alone, or none",
+         "--mode", "xbzrle-dev", "--xbzrle-dev", FDSET, "--cancel-first", "1passes",
+         "--bandwidth", "16M", guest="words", long=True,
+         checks=KVM + (broken_clean,)),
+    case("sandbox",
+         "a system call of a session is one that libvirt has the kernel refuse",
+         "--mode", "xbzrle-dev", "--source-args", f"{SANDBOX} {QUEUES}4",
+         *HOLD, guest="words", long=True, checks=HELD + (queues(4),)),
+
+    # What else a migration may do.
+    case("exec",
+         "what goes to a file is not what a socket gets",
+         "--mode", "xbzrle-dev", "--channel", "exec", "--resume", *HOLD,
+         guest="words", long=True, checks=HELD + (resumed,)),
+    case("fd",
+         "a session writes to a file in another way than QEMU does",
+         "--mode", "xbzrle-dev", "--channel", "fd", "--resume", *HOLD,
+         guest="words", long=True, checks=DEVICE + (real_kvm, held, resumed)),
+    case("snapshot",
+         "saving a guest with the capability on uses a session, or leaves one behind",
+         "--mode", "xbzrle-dev", "--snapshot", "@snapshot@", "--bandwidth", "16M",
+         guest="words", long=True, checks=KVM),
+    case("pause-before-switchover",
+         "what the last pass has to send changes while it waits to be told",
+         "--mode", "xbzrle-dev", "--capability", "pause-before-switchover",
+         "--at", "pre-switchover", "migrate_continue pre-switchover",
+         *HOLD, guest="words", long=True, checks=HELD),
+    case("auto-converge",
+         "the throttle's own reading of the dirty log takes bits from the session",
+         "--mode", "xbzrle-dev", "--capability", "auto-converge", *HOLD,
+         guest="noise", long=True, checks=MOVED + (released, real_kvm, silent, throttled)),
+    case("dirty-limit",
+         "what holds a processor to a rate reads the dirty ring, and the session does not "
+         "get what it took",
+         "--mode", "xbzrle-dev", "--accel", "kvm,dirty-ring-size=4096",
+         "--destination-accel", "kvm", "--at", "1passes", "set_vcpu_dirty_limit 4",
+         *HOLD, guest="words", long=True, checks=HELD),
+    case("resized",
+         "a cache that changes its size in the middle forgets or mixes up pages",
+         "--mode", "xbzrle-dev", "--at", "2passes", "migrate_set_parameter xbzrle-cache-size 1M",
+         "--at", "4passes", "migrate_set_parameter xbzrle-cache-size 32M",
+         *HOLD, guest="words", long=True, checks=HELD + (cache_size(32 << 20),)),
+    case("round-trip",
+         "a QEMU that has received cannot send by a session, or has bits left over",
+         "--mode", "xbzrle-dev", "--destination", "@qemu@", "--hops", "3", "--resume",
+         guest="calm", long=True,
+         checks=(completed, identical, through_device, released, resumed, real_kvm, silent,
+                 every_hop(2))),
+
+    # Memory of other kinds, and slots that come and go.
+    case("memfd",
+         "shared memory is read or pinned in another way",
+         "--mode", "xbzrle-dev", "--args", backend("memfd", ",share=on"),
+         *HOLD, guest="words", long=True, checks=HELD),
+    case("huge-pages",
+         "a huge page is taken for one page, or is not read",
+         "--mode", "xbzrle-dev",
+         "--args", backend("memfd", ",hugetlb=on,hugetlbsize=2M"),
+         *HOLD, guest="words", long=True, checks=HELD),
+    case("file-backend",
+         "pages of a file are not read",
+         "--mode", "xbzrle-dev",
+         "--source-args", backend("file", ",share=on,mem-path=/tmp/xbz-source"),
+         "--destination-args", backend("file", ",share=on,mem-path=/tmp/xbz-destination"),
+         *HOLD, guest="words", long=True, checks=HELD),
+    case("virtio-mem",
+         "memory that is not plugged is sent, or has dirty bits",
+         "--mode", "xbzrle-dev", "--args",
+         "-m maxmem=512M -object memory-backend-ram,id=vmem0,size=64M "
+         "-device virtio-mem-pci,memdev=vmem0,requested-size=0",
+         *HOLD, guest="words", long=True, checks=HELD),
+    case("block-comes-and-goes",
+         "a block that is there for a part of a migration is mistaken for another",
+         "--mode", "xbzrle-dev",
+         "--at", "1passes", "object_add memory-backend-ram,id=late,size=8M,prealloc=on",
+         "--at", "3passes", "object_del late",
+         *HOLD, guest="words", long=True, checks=HELD),
+    case("slot-moves",
+         "a memory slot that the guest moves takes its dirty bits along, or leaves the log "
+         "of the old one in use",
+         # The address of video memory, which is the PCI device 00:02.0.
+         "--mode", "xbzrle-dev", "--args", "-device VGA,addr=2",
+         "--at", "1passes", "o /4 0xcf8 0x80001010",
+         "--at", "1passes", "o /4 0xcfc 0xe0000000",
+         "--at", "3passes", "o /4 0xcfc 0xd0000000",
+         *HOLD, guest="words", long=True, checks=HELD),
+    case("smm",
+         "the second address space, of system management mode, confuses the slots",
+         "--mode", "xbzrle-dev", "--machine", "q35", "--args", "-machine smm=on",
+         *HOLD, guest="words", long=True, checks=HELD),
+    *(case(f"processors-{number}",
+           f"{number} processors, of which most do nothing, confuse the session",
+           "--mode", "xbzrle-dev", "--vcpus", str(number), "--bandwidth", "6M",
+           guest="words", long=True, checks=KVM) for number in (3, 4, 8)),
 )
 
 

@@ -20,6 +20,8 @@ from qmp import QMP, QMPError
 KVM_GET_API_VERSION = 0xAE00
 # What a session's file is called, among a process's files and in its mappings.
 SESSION = "anon_inode:[xbzrle]"
+# A device that QEMU was given open, by -add-fd.
+FDSET = "/dev/fdset/7"
 # Self-built QEMUs come without firmware; Debian's packages have it here.
 FIRMWARE = ("/usr/share/seabios", "/usr/share/qemu")
 PASS_LINE = re.compile(rb"^pass (\d{8})\r?$", re.M)
@@ -57,12 +59,13 @@ def version(binary):
     return int(match[1]), int(match[2])
 
 
-def common_type(binaries):
-    """The PC that all of these QEMUs have: that of the oldest."""
+def common_type(binaries, kind="pc"):
+    """The PC, or q35, that all of these QEMUs have: that of the oldest."""
     versions = [version(binary) for binary in binaries]
     if len(set(versions)) == 1:
-        return "pc"
-    return "pc-i440fx-{}.{}".format(*min(versions))
+        return kind
+    chipset = "i440fx" if kind == "pc" else kind
+    return "pc-{}-{}.{}".format(chipset, *min(versions))
 
 
 def untouched_package(binary):
@@ -97,9 +100,9 @@ class Machine:
     def path(self, suffix):
         return os.path.join(self.tmp, f"{self.name}.{suffix}")
 
-    def launch(self, args, preload=None):
-        """Start QEMU with 'args' behind what every machine here gets; two
-        machines may start at once before connect() waits for each."""
+    def launch(self, args, preload=None, fds=()):
+        """Start QEMU with 'args' behind what every machine here gets, and open
+        files; two machines may start at once before connect() waits for each."""
         # A killed test must not leave a QEMU behind.
         command = ["setpriv", "--pdeathsig", "KILL",
                    self.binary, "-nodefaults", "-no-user-config",
@@ -120,7 +123,7 @@ class Machine:
         with open(self.path("stderr"), "wb") as err:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=err, stderr=err,
-                start_new_session=True, env=env)
+                start_new_session=True, env=env, pass_fds=fds)
 
     def connect(self, timeout):
         """Wait until the launched QEMU takes commands."""

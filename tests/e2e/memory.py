@@ -108,6 +108,16 @@ class GuestMemory:
                             f"to trace the process") from e
 
 
+def whole(machine):
+    """A copy of all memory of a stopped machine."""
+    guest, copy = GuestMemory(machine), bytearray()
+    for start, end, _ in guest.sections:
+        piece = bytearray(end - start)
+        guest.read(guest.section_address(start, end), piece)
+        copy += piece
+    return copy
+
+
 def compare_guests(source, destination, progress, corrupt=False):
     """Compare all memory of two stopped machines.
 

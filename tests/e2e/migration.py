@@ -9,9 +9,13 @@ Capabilities and parameters are set on the source only, but for those of postcop
 and TLS: the destination is to be one that knows nothing of xbzrle.
 """
 
+import fcntl
 import os
 import secrets
 import shutil
+import signal
+import socket
+import struct
 import sys
 import tempfile
 import time
@@ -22,6 +26,11 @@ from machine import Machine, MachineError
 from qmp import QMPError
 
 MODES = ("plain", "qemu-xbzrle", "xbzrle-dev")
+# How an attempt is broken off, and how long a channel that stalls is left so.
+BREAKS = ("cancel", "kill", "stop", "drop")
+STALL_SECONDS = 30
+# Channels that are a file: nobody reads before all is written.
+FILES = ("exec", "fd")
 # sun_path holds 108 bytes; ours end in the longest suffix below.
 SOCKET_PATH_MAX = 100
 PAGE = 4096
@@ -29,6 +38,7 @@ ENDED = ("completed", "failed", "cancelled")
 # The guest's counter, once it does what it is measured with.
 WARM_PASSES = 2
 POLL_SECONDS = 0.02
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 # While a migration is held, each of its passes is to take so long, and the link
 # gets slower until it does, but not slower than this.
 HOLD_PASS_SECONDS = 0.5
@@ -37,6 +47,15 @@ HOLD_LEAST = 64 << 10
 
 class Failed(Exception):
     """The migration, or what it needs, failed; says why."""
+
+
+def loopback(up):
+    """Let the loopback interface carry packets, or drop them."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        request = struct.pack("16sh14x", b"lo", 0)
+        name, flags = struct.unpack("16sh14x", fcntl.ioctl(s, SIOCGIFFLAGS, request))
+        flags = flags | IFF_UP if up else flags & ~IFF_UP
+        fcntl.ioctl(s, SIOCSIFFLAGS, struct.pack("16sh14x", name, flags))
 
 
 class Progress:
@@ -118,7 +137,7 @@ class Migration:
             "src_version": None, "dst_version": None,
             "kernel": os.uname().release, "accel": None, "kvm": None,
             "device_used": False, "device_released": None, "queues": None,
-            "postcopy": False,
+            "postcopy": False, "throttled": 0, "hops": [],
             "xbzrle": None,
             "limits": {}, "guest": {}, "broken_first": None,
             "resumed": None, "src_stderr": "", "dst_stderr": "",
@@ -175,11 +194,28 @@ class Migration:
         self._meet_destination()
         self._warm_up()
         self._configure()
-        if o.cancel_first is not None or o.kill_first is not None:
+        if o.snapshot:
+            self._snapshot()
+        if o.break_first:
             self._broken_attempt()
             self.device_open = self.device_mapped = False
             self._launch_destination(accel, 2)
             self._meet_destination()
+        self._migrate_and_check()
+        for hop in range(1, o.hops):
+            if r["status"] != "completed" or not r["memory_identical"]:
+                break
+            r["hops"].append(r["device_used"] and r["device_released"])
+            self.source.stop()
+            self.source = self.destination
+            self.device_open = self.device_mapped = False
+            self._launch_destination(accel, hop + 1)
+            self._meet_destination()
+            self._configure()
+            self._migrate_and_check()
+
+    def _migrate_and_check(self):
+        o, r = self.o, self.result
         self._migrate()
         if r["status"] == "completed":
             self._settle()
@@ -191,7 +227,7 @@ class Migration:
     def _machine_args(self, accel):
         o = self.o
         image = o.image.replace(",", ",,")
-        args = ["-machine", machine.common_type([o.source, o.destination]),
+        args = ["-machine", machine.common_type([o.source, o.destination], o.machine),
                 "-accel", accel, "-m", f"{o.memory >> 20}M", "-smp", str(o.vcpus),
                 # Read only, so that both ends may have it open at once.
                 "-drive", f"if=floppy,format=raw,readonly=on,file={image}"]
@@ -220,10 +256,21 @@ class Migration:
         o = self.o
         self.source = self._new_machine("source", o.source)
         args = self._machine_args(accel) + self._tls_args("client")
-        args += o.source_args
-        if o.mode == "xbzrle-dev":
-            args += ["-global", f"migration.xbzrle-dev={o.xbzrle_dev}"]
-        self.source.launch(args, o.source_preload)
+        args += o.source_args + self._device_args()
+        fds = []
+        if o.snapshot:
+            args += ["-drive", f"if=none,format=qcow2,file={o.snapshot}"]
+        if o.xbzrle_dev == machine.FDSET:
+            fds.append(os.open("/dev/xbzrle", os.O_RDWR))
+            args += ["-add-fd", f"fd={fds[0]},set={os.path.basename(o.xbzrle_dev)}"]
+        self.source.launch(args, o.source_preload, fds)
+        for fd in fds:
+            os.close(fd)
+
+    def _device_args(self):
+        if self.o.mode != "xbzrle-dev":
+            return []
+        return ["-global", f"migration.xbzrle-dev={self.o.xbzrle_dev}"]
 
     def _meet_source(self):
         r = self.result
@@ -244,12 +291,15 @@ class Migration:
         # A destination serves one attempt; the source outlives them.
         self.destination = self._new_machine(f"destination{attempt}",
                                              o.destination)
-        self.uri = "tcp:127.0.0.1:0"
-        if o.channel == "unix":
-            self.uri = "unix:" + self.destination.path("in")
+        path = self.destination.path("in")
+        self.uri = {"unix": f"unix:{path}", "tcp": "tcp:127.0.0.1:0",
+                    "exec": f"exec:cat >{path}", "fd": "fd:stream"}[o.channel]
         args = self._machine_args(o.destination_accel or accel)
         args += self._tls_args("server")
-        args += o.destination_args + ["-S", "-incoming", self.uri]
+        if o.hops > 1:
+            args += self._device_args()
+        args += o.destination_args + \
+            ["-S", "-incoming", "defer" if o.channel in FILES else self.uri]
         self.destination.launch(args)
 
     def _meet_destination(self):
@@ -300,7 +350,8 @@ class Migration:
         o, qmp = self.o, self.source.qmp
         qmp.command("migrate-set-capabilities", capabilities=[
             {"capability": "events", "state": True},
-            {"capability": "xbzrle", "state": o.mode != "plain"}])
+            {"capability": "xbzrle", "state": o.mode != "plain"},
+            *({"capability": name, "state": True} for name in o.capability)])
         if o.postcopy:
             # The one thing that a destination has to be told.
             for m in (self.source, self.destination):
@@ -314,6 +365,35 @@ class Migration:
             parameters["tls_creds"] = "tls0"
         qmp.command("migrate-set-parameters", **parameters)
 
+    def _line(self, line):
+        """Give the source's monitor a line."""
+        said = self.source.qmp.human(line)
+        self.progress.say(f"{line}: {said.strip() or 'done'}")
+        if said.startswith("Error"):
+            raise Failed(f"{line}: {said}")
+
+    def _until_pass(self, wanted):
+        """Wait until the guest's counter is there."""
+        deadline = time.monotonic() + self.o.boot_timeout
+        while (self.source.guest_passes() or 0) < wanted:
+            if time.monotonic() > deadline:
+                raise Failed(f"the guest did not come to pass {wanted}")
+            time.sleep(0.05)
+
+    def _snapshot(self):
+        """Save the guest, let it run, load it: memory has to be as it was."""
+        qmp = self.source.qmp
+        qmp.command("stop")
+        self._line("savevm before")
+        before = memory.whole(self.source)
+        qmp.command("cont")
+        self._until_pass((self.source.guest_passes() or 0) + 2)
+        self._line("loadvm before")
+        qmp.command("stop")
+        if memory.whole(self.source) != before:
+            raise Failed("memory is not what was saved")
+        qmp.command("cont")
+
     def _poll(self):
         """One look at the migration; returns its status."""
         qmp = self.source.qmp
@@ -321,6 +401,8 @@ class Migration:
         info = qmp.command("query-migrate")
         status = info.get("status", "none")
         self.result["postcopy"] |= status == "postcopy-active"
+        self.result["throttled"] = max(self.result["throttled"],
+                                       info.get("cpu-throttle-percentage", 0))
         ram = info.get("ram")
         if ram:
             self.info = info
@@ -347,8 +429,16 @@ class Migration:
     def _begin(self):
         self.info, self.first_pass = {}, None
         self.source.qmp.events.clear()
+        if self.o.channel == "fd":
+            self._give(self.source, os.O_WRONLY | os.O_CREAT)
         self.source.qmp.command("migrate", uri=self.uri)
         return time.monotonic()
+
+    def _give(self, to, flags):
+        """Give a QEMU the file of the stream."""
+        fd = os.open(self.destination.path("in"), flags, 0o600)
+        to.qmp.command("getfd", fd, fdname="stream")
+        os.close(fd)
 
     def _wait_for_end(self):
         """Wait for the status in which the migration ends by itself."""
@@ -361,6 +451,22 @@ class Migration:
                 raise Failed(f"the migration was broken off, but is still "
                              f"'{status}' after 60 s")
 
+    def _stall(self, how):
+        """Let nothing be received for a while; the slowest answer of QMP in ms."""
+        self.progress.say(f"{how}: nothing is received for {STALL_SECONDS} s")
+        if how == "stop":
+            os.kill(self.destination.process.pid, signal.SIGSTOP)
+        else:
+            loopback(False)
+        slowest, deadline = 0, time.monotonic() + STALL_SECONDS
+        while time.monotonic() < deadline:
+            begin = time.monotonic()
+            if self.source.qmp.command("query-migrate")["status"] in ENDED:
+                raise Failed("the migration ended though nothing is received")
+            slowest = max(slowest, time.monotonic() - begin)
+            time.sleep(0.1)
+        return slowest * 1000
+
     def _cancel(self):
         """Cancel; returns the status in which the migration ended."""
         self.source.qmp.command("migrate_cancel")
@@ -369,8 +475,7 @@ class Migration:
     def _broken_attempt(self):
         """Migrate, but cancel or kill the destination in the middle."""
         o, r = self.o, self.result
-        cancel = o.cancel_first is not None
-        moment = o.cancel_first if cancel else o.kill_first
+        how, moment = o.break_first
         self.progress.say("migrating, to be broken off after %d %s" % moment)
         self._limits(True)
         started = self._begin()
@@ -385,11 +490,18 @@ class Migration:
                 raise Failed(f"it did not come to {moment[0]} {moment[1]} in "
                              f"{o.time_limit} s")
             self.progress.now_and_then(self._describe())
-        if cancel:
-            expected, status = "cancelled", self._cancel()
-        else:
+        answer = end = None
+        expected = "failed" if how == "kill" else "cancelled"
+        if how == "kill":
             self.destination.stop()
-            expected, status = "failed", self._wait_for_end()
+            status = self._wait_for_end()
+        else:
+            answer = self._stall(how) if how in ("stop", "drop") else 0
+            begin = time.monotonic()
+            self.source.qmp.command("migrate_cancel")
+            answer = max(answer, (time.monotonic() - begin) * 1000)
+            status = self._wait_for_end()
+            end = (time.monotonic() - begin) * 1000
         if status != expected:
             raise Failed(f"the migration that was to be broken off is "
                          f"{status}, not {expected}")
@@ -398,10 +510,13 @@ class Migration:
             "status": status,
             "bytes": ram.get("transferred"),
             "passes": ram.get("dirty-sync-count"),
+            "answer_ms": answer, "end_ms": end,
             "device_used": self.device_open and self.device_mapped,
             "device_released": self._released()}
         self.progress.say(f"{status}: {self._describe()}")
         self.destination.stop()
+        if how == "drop":
+            loopback(True)
         self._limits(False)
 
     def _limits(self, hold):
@@ -426,6 +541,8 @@ class Migration:
     def _reached(self, moment, started):
         """Whether (n, 'ms' or 'passes') of the migration are over."""
         number, unit = moment
+        if unit == "status":
+            return self.info.get("status") == number
         if unit == "ms":
             return (time.monotonic() - started) * 1000 > number
         return self._pass() > number
@@ -435,7 +552,7 @@ class Migration:
         r["guest"]["passes_before"] = self.source.guest_passes()
         self.progress.say(f"migrating, {o.bandwidth / 1e6:g} MB/s, downtime "
                           f"limit {o.downtime} ms")
-        hold, postcopy = o.hold, o.postcopy
+        hold, postcopy, lines = o.hold, o.postcopy, list(o.at)
         if hold or postcopy:
             self._limits(True)
         started = self._begin()
@@ -444,6 +561,8 @@ class Migration:
             status = self._poll()
             if status in ENDED:
                 break
+            while lines and self._reached(lines[0][0], started):
+                self._line(lines.pop(0)[1])
             if hold:
                 self._hold_on(held)
             if hold and (self._reached(hold, started) or
@@ -473,6 +592,8 @@ class Migration:
             raise Failed(f"the migration is {status}; source: "
                          f"{self.source.said() or 'silent'}; destination: "
                          f"{self.destination.said() or 'silent'}")
+        if lines:
+            raise Failed(f"it was over before {lines[0][1]}")
         r["status"] = "completed"
         self._final_numbers()
         return self._migrated()
@@ -494,6 +615,13 @@ class Migration:
 
     def _settle(self):
         """Wait until the destination has taken everything in."""
+        if self.o.channel in FILES:
+            path = self.destination.path("in")
+            if self.o.channel == "fd":
+                self._give(self.destination, os.O_RDONLY)
+            self.destination.qmp.command(
+                "migrate-incoming",
+                uri="fd:stream" if self.o.channel == "fd" else f"exec:cat {path}")
         deadline = time.monotonic() + 60
         while True:
             try:

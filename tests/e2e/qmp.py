@@ -85,8 +85,8 @@ class QMP:
             raise QMPClosed(f"not a QMP message: {message}")
         return message
 
-    def command(self, name, timeout=60, **arguments):
-        """Run one command; returns its value or raises QMPError."""
+    def command(self, name, *fds, timeout=60, **arguments):
+        """Run one command, with open files; returns its value or raises QMPError."""
         deadline = time.monotonic() + timeout
         self.next_id += 1
         # Python has no '-' in keywords, QMP has no '_' in arguments.
@@ -94,7 +94,10 @@ class QMP:
                    "arguments": {k.replace("_", "-"): v for k, v in arguments.items()}}
         try:
             self.sock.settimeout(10)
-            self.sock.sendall(json.dumps(request).encode() + b"\n")
+            line = json.dumps(request).encode() + b"\n"
+            # Empty ancillary data is none.
+            sent = socket.send_fds(self.sock, [line], fds) if fds else 0
+            self.sock.sendall(line[sent:])
         except OSError as e:
             raise QMPClosed(f"QMP connection broke: {e}") from None
         while True:
