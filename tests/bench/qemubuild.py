@@ -69,8 +69,7 @@ def installed():
 
 def _other():
     """That of the other release, if the machine's mirror has it."""
-    log = cache.root() / f"apt-{OTHER_SUITE}.log"
-    version = debian.newest_source("qemu", OTHER_SUITE, log)
+    version = debian.newest_source("qemu", OTHER_SUITE)
     return _obtain(version, lambda: qemu.source_files("qemu", version, OTHER_SUITE))
 
 

@@ -19,11 +19,6 @@ NEWEST = "trixie"
 # Debian's keys, also those of the next release.
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
-# root's downloads into a directory that the _apt user cannot enter would each
-# bring a warning that they run unsandboxed; say at once that they may.
-QUIET_APT = ["-o", "APT::Sandbox::User=root"]
-
-
 def _environment(apt):
     """For a command of apt: by the system's configuration, or a file's."""
     return dict(os.environ, APT_CONFIG=str(apt)) if apt else None
@@ -82,7 +77,10 @@ def download(package, version, directory, log, apt=None):
     """Fetch a binary package's .deb into directory; its path."""
     try:
         progress.run(f"downloading {package} {version}",
-                     ["apt-get", "-q", *QUIET_APT, "download", f"{package}={version}"],
+                     # root's into a directory that the user _apt cannot enter would
+                     # bring a warning each.
+                     ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download",
+                      f"{package}={version}"],
                      log, cwd=directory, env=_environment(apt))
     except RigError as error:
         mend = (f"removing {apt.parent}" if apt else "`tests/vm/provision --update rig`")
@@ -104,28 +102,24 @@ def download_source(package, version, directory, log, suite=None):
     own: the same mirrors and keys, other lists, and nothing of it outside the
     cache. suite names another Debian release than the machine's.
     """
-    env = _environment(_source_config(suite))
-    fetch = ["apt-get", "-q", "source", "--download-only", "--only-source",
-             f"{package}={version}"]
-    title = f"downloading the source of {package} {version}"
+    def fetch(renew):
+        progress.run(f"downloading the source of {package} {version}",
+                     ["apt-get", "-q", "source", "--download-only", "--only-source",
+                      f"{package}={version}"], log, cwd=directory, quiet=not renew,
+                     env=_environment(_source_config(suite, renew)))
+
     try:
-        progress.run(title, fetch, log, cwd=directory, env=env, quiet=True)
+        fetch(False)
     except RigError:
-        _update_source_lists(env, log)
-        progress.run(title, fetch, log, cwd=directory, env=env)
+        fetch(True)
     return next(directory.glob("*.dsc"))
 
 
-def newest_source(package, suite, log, upstream=""):
+def newest_source(package, suite, upstream=""):
     """The newest version of a source package in another Debian release, of those
-    whose upstream version begins like that; the lists are fetched only if there
-    are none yet."""
-    apt = _source_config(suite)
-    query = ["apt-cache", "showsrc", "--only-source", package]
-    shown = _output(*query, apt=apt)
-    if not shown:
-        _update_source_lists(_environment(apt), log)
-        shown = _output(*query, apt=apt)
+    whose upstream version begins like that."""
+    shown = _output("apt-cache", "showsrc", "--only-source", package,
+                    apt=_source_config(suite))
     begin = re.compile(rf"(\d+:)?{re.escape(upstream)}(?!\d)" if upstream else "")
     versions = [version for version in re.findall(r"^Version: (\S+)", shown, re.M)
                 if begin.match(version)]
@@ -135,18 +129,13 @@ def newest_source(package, suite, log, upstream=""):
     return max(versions, key=version_key)
 
 
-def _update_source_lists(env, log):
-    progress.run("fetching the lists of source packages",
-                 ["apt-get", "-q", "update"], log, env=env)
-
-
 def codename():
     """Of this machine's release."""
     return re.search(r"^VERSION_CODENAME=(\w+)", pathlib.Path("/etc/os-release").read_text(),
                      re.M)[1]
 
 
-def _entries(kind="deb", release=None):
+def sources(kind="deb", release=None):
     """Lines of sources.list: what apt has here of this machine's release, as it says
     itself; other vendors' repositories have nothing for us. Or another release, on the
     mirror that has this one, whose updates and security may lie elsewhere."""
@@ -162,29 +151,29 @@ def _entries(kind="deb", release=None):
     return [f"{kind} [signed-by={KEYRING}] {' '.join(row)}" for row in rows]
 
 
-def release_sources():
-    """(code name, {"list": lines of sources.list}) of this machine's own release."""
-    return codename(), {"list": "\n".join(_entries()) + "\n"}
-
-
 def mirror(suite):
     """A line of sources.list for another suite on the mirror that has this
     machine's release."""
-    return _entries(release=suite)[0]
+    return sources(release=suite)[0]
 
 
-def _source_config(suite):
+def _source_config(suite, renew=False):
     """An apt configuration that has the system's Debian sources as deb-src."""
-    return _config(f"apt-{suite}" if suite else "apt", _entries("deb-src", suite))
+    return _config(f"apt-{suite}" if suite else "apt", sources("deb-src", suite), renew=renew)
 
 
-def _config(name, lines, more=""):
-    """The file of an apt configuration in the cache that has these sources."""
+def other_release(suite):
+    """An apt configuration that knows the packages of one suite on the mirror, and
+    nothing else."""
+    return _config(f"apt-binary-{suite}", [mirror(suite)], 'Dir::State::status "/dev/null";')
+
+
+def _config(name, lines, more="", renew=False):
+    """The file of an apt configuration in the cache that has these sources; its lists
+    are fetched if there are none, or if they are a week old."""
     apt = cache.root() / name
     for path in ("sources", "lists/partial"):
         (apt / path).mkdir(parents=True, exist_ok=True)
-    # One of an earlier version of this.
-    (apt / "sources/debian.sources").unlink(missing_ok=True)
     (apt / "sources/debian.list").write_text("\n".join(lines) + "\n")
     (apt / "apt.conf").write_text(f"""\
 APT::Sandbox::User "root";
@@ -195,18 +184,9 @@ Dir::Cache::pkgcache "";
 Dir::Cache::srcpkgcache "";
 {more}
 """)
+    lists = apt / "lists"
+    if renew or not any(lists.glob("*_dists_*")) or \
+            time.time() - lists.stat().st_mtime > 7 * 86400:
+        progress.run(f"fetching the package lists for {name}", ["apt-get", "-q", "update"],
+                     apt / "log", env=_environment(apt / "apt.conf"), quiet=True)
     return apt / "apt.conf"
-
-
-def other_release(suite):
-    """The file of an apt configuration that knows the packages of one suite on the
-    mirror, and nothing else; its lists are fetched if there are none or if they are
-    a week old."""
-    apt = _config(f"apt-binary-{suite}", [mirror(suite)],
-                  'Dir::State::status "/dev/null";')
-    lists = list((apt.parent / "lists").glob("*_Packages*"))
-    if not lists or time.time() - apt.parent.joinpath("lists").stat().st_mtime > 7 * 86400:
-        progress.run(f"fetching the package list of {suite}",
-                     ["apt-get", "-q", "update"], apt.parent / "log",
-                     env=_environment(apt), quiet=True)
-    return apt

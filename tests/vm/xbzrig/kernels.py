@@ -6,7 +6,7 @@ that release it is; else apt's newest, or else that of another suite on the mirr
 and the headers go into the cache as the image does in any case. Neither is ever
 installed from here: headers of newer series depend on the image, which would
 want an initramfs made, and so on. On a Debian that is older than a kernel, modules
-are made with the newer Debian's compiler and libc, see tree.
+are made with the newer Debian's compiler and libc, see trees.
 
 "own": the series whose headers are installed by linux-headers-amd64, the release's.
 
@@ -21,7 +21,7 @@ import pathlib
 import re
 import shutil
 
-from . import bzimage, cache, debian, tree
+from . import bzimage, cache, debian, trees
 from .common import RigError
 
 DEFAULT = "own"
@@ -95,7 +95,7 @@ def _debian(series):
                   image=_quick(images[0], f"{release}_{version}"),
                   modules=modules[0] if modules else None,
                   kdir=source / f"linux-headers-{release}",
-                  make=tree.make() if newer else "make")
+                  make=trees.newest_make() if newer else "make")
 
 
 def _release(series):
@@ -103,29 +103,30 @@ def _release(series):
     configuration of another suite that has it or None)."""
     release = re.escape(series) + r"\.\d+([-+]\w+)?-amd64"
 
-    def newest(pairs):
-        return max(pairs, key=lambda pair: debian.version_key(pair[0]))
+    def newest(names):
+        return max(names, key=debian.version_key)
 
-    headers = [(package.removeprefix("linux-headers-"), version) for package, version
+    headers = {package: version for package, version
                in debian.installed(f"linux-headers-{series}.*").items()
-               if re.fullmatch(f"linux-headers-{release}", package)]
+               if re.fullmatch(f"linux-headers-{release}", package)}
     if headers:
-        return *newest(headers), True, None
+        package = newest(headers)
+        return package.removeprefix("linux-headers-"), headers[package], True, None
     for suite in (None, *ELSEWHERE):
         try:
             apt = debian.other_release(suite) if suite else None
         except RigError:
             continue
-        known = [(package.removeprefix("linux-image-"), None) for package
-                 in debian.available(f"linux-image-{release}", apt)]
-        if known:
-            name, _ = newest(known)
-            return name, debian.candidate(f"linux-image-{name}", apt), False, apt
+        images = debian.available(f"linux-image-{release}", apt)
+        if images:
+            image = newest(images)
+            return (image.removeprefix("linux-image-"), debian.candidate(image, apt), False,
+                    apt)
     # Apt's lists can be gone (containers' images drop them), the cache be warm.
-    kept = [tuple(path.name.split("_", 1)) for path in (cache.root() / "image").glob("*_*")
+    kept = [path.name for path in (cache.root() / "image").glob("*_*")
             if re.fullmatch(release, path.name.split("_", 1)[0])]
     if kept:
-        return *newest(kept), False, None
+        return *newest(kept).split("_", 1), False, None
     raise RigError(f"no Debian kernel {series}.x: apt knows no linux-image-{series}.*-amd64; "
                    "`apt-get update` may help, or one more apt source (security, backports)")
 

@@ -14,11 +14,9 @@ from .common import RigError, say
 TAIL = 25
 SIGN_SECONDS = 10
 ERROR = re.compile(r"\b(error|undefined reference)\b.*|\*\*\* .*(No rule|Error)|^FAILED:|^E: ")
-# What qemu.py gives for the meaning of the lines, which needs none.
-ninja = None
 
 
-def run(title, argv, log, _meaning=None, cwd=None, env=None, quiet=False):
+def run(title, argv, log, cwd=None, env=None, quiet=False):
     """Run argv, appending its output to the file log; RigError if it fails, and
     the end of the log on stderr unless the caller has another way (quiet)."""
     begin = time.monotonic()

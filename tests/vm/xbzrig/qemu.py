@@ -29,11 +29,11 @@ CONFIGURE = [
     "--without-default-devices", "--with-devices-x86_64=rig",
     "--enable-kvm", "--enable-tcg", "--enable-fdt=system", "--enable-gnutls",
     "--enable-seccomp",
+    # What our patches add; PKG_CONFIG_PATH says where libxbzrle is.
+    "--enable-libxbzrle",
     "--disable-debug-info", "--disable-werror", "--disable-install-blobs",
     "--prefix=/usr",
     "--firmwarepath=/usr/share/qemu:/usr/share/seabios:/usr/lib/ipxe/qemu"]
-# What our patches add to configure; PKG_CONFIG_PATH says where libxbzrle is.
-CONFIGURE_PATCHED = ["--enable-libxbzrle"]
 BINARY = "qemu-system-x86_64"
 
 # Those that have a series, and the release of Debian whose source they are, if it
@@ -95,32 +95,17 @@ def source_version(asked):
         raise RigError(f"there is no series for QEMU {asked}, only for "
                        f"{', '.join(SUITES)}")
     suite = SUITES[asked]
-    log = cache.root() / f"apt-{suite}.log"
-    return "qemu", debian.newest_source("qemu", suite, log, asked), suite
+    return "qemu", debian.newest_source("qemu", suite, asked), suite
 
 
-def build(source, patches, extra_configure, keyed):
-    """The path of a qemu-system-x86_64, built if it is not in the cache; source is
-    what source_version() answers."""
-    package, version, suite = source
-    configure = [*CONFIGURE, *(CONFIGURE_PATCHED if patches else []), *extra_configure]
-    return _obtain(version, patches, configure, keyed,
-                   lambda: source_files(package, version, suite))
-
-
-def build_source(directory, version, keyed):
-    """The same of the source package in a directory, which has our patches among
-    its own; whatever makes it differ from another of that version is keyed."""
-    return _obtain(version, [], [*CONFIGURE, *CONFIGURE_PATCHED], keyed, lambda: directory)
-
-
-def _obtain(version, patches, configure, keyed, source):
-    key = cache.key(version, "\0".join(configure), pathlib.Path(__file__),
-                    *patches, *keyed)
+def build(version, patches, keyed, source):
+    """The path of a qemu-system-x86_64, built if it is not in the cache; source() is the
+    directory of the source package, which has our patches among its own if none are
+    given. Whatever makes it differ from another of that version is keyed."""
+    key = cache.key(version, pathlib.Path(__file__), *patches, *keyed)
     name = f"{version.replace(':', '.')}-{key}"
-    kept = cache.obtain("qemu", name,
-                        lambda work: _build(work, version, source(), patches, configure))
-    return kept / BINARY
+    return cache.obtain("qemu", name,
+                        lambda work: _build(work, version, source(), patches)) / BINARY
 
 
 def _python_path(version):
@@ -150,7 +135,7 @@ def source_files(package, version, suite=None):
         lambda work: debian.download_source(package, version, work, work / "log", suite))
 
 
-def _build(work, version, source, patches, configure):
+def _build(work, version, source, patches):
     log = work / "log"
     tree = work / "tree"
     build_dir = work / "build"
@@ -170,10 +155,9 @@ def _build(work, version, source, patches, configure):
             [str(python_path), *filter(None, [env.get("PYTHONPATH")])])
     build_dir.mkdir()
     progress.run("configuring QEMU",
-                 [tree / "configure", "--cc=ccache gcc", *configure], log,
+                 [tree / "configure", "--cc=ccache gcc", *CONFIGURE], log,
                  cwd=build_dir, env=env)
-    progress.run("building QEMU", ["ninja", "-C", build_dir, BINARY], log,
-                 progress.ninja, env=env)
+    progress.run("building QEMU", ["ninja", "-C", build_dir, BINARY], log, env=env)
     (build_dir / BINARY).rename(work / BINARY)
     shutil.rmtree(tree)
     shutil.rmtree(build_dir)

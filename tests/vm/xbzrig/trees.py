@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Trees of Debian, made with mmdebstrap.
+
+fresh() is this machine's release, with a kernel that can be booted and what DKMS and
+the project's packages depend on, so that installing those needs no network.
+
+newest_make() is of the newest release, whose compiler and libc the headers of some kernels
+want; /usr alone is kept. tests/vm/in-tree runs commands with it in the place of this
+machine's.
+"""
+
+import os
+import pathlib
+import shlex
+import shutil
+
+from . import cache, debian, progress
+from .common import RIG, RigError
+
+FRESH = ("linux-image-amd64", "linux-headers-amd64", "dkms", "udev", "kmod",
+         "libmnl0", "gcc", "libc6-dev", "pkg-config")
+# What building modules takes; the libraries are those of objtool and modpost.
+COMPILER = ("gcc", "make", "kmod", "libelf1t64", "libssl3t64", "zlib1g")
+
+
+def fresh():
+    """The root of the tree. What is to be changed in it has to be a copy."""
+    key = cache.key(" ".join(FRESH), debian.candidate("linux-image-amd64") or "",
+                    pathlib.Path(__file__))
+    name = debian.codename()
+    return cache.obtain("fresh", f"{name}-{key}", lambda work: _make(
+        work, "root", name, "minbase", FRESH, debian.sources())) / "root"
+
+
+def newest_make():
+    """The command that is the newest release's make."""
+    def make(work):
+        _make(work, "full", debian.NEWEST, "essential", COMPILER, [debian.mirror(debian.NEWEST)])
+        for path in ("usr", "etc/alternatives"):
+            (work / "root" / path).parent.mkdir(parents=True, exist_ok=True)
+            (work / "full" / path).rename(work / "root" / path)
+        shutil.rmtree(work / "full")
+
+    key = cache.key(" ".join(COMPILER), pathlib.Path(__file__))
+    kept = cache.obtain("tree", f"{debian.NEWEST}-{key}", make)
+    return f"{shlex.quote(str(RIG / 'in-tree'))} {shlex.quote(str(kept / 'root'))} make"
+
+
+def _make(work, root, name, variant, packages, sources):
+    if not shutil.which("mmdebstrap"):
+        raise RigError("mmdebstrap is not installed; `tests/vm/provision tree` installs it")
+    # What root's mounts goes with it, however it ends.
+    own_mounts = [] if os.geteuid() else ["unshare", "--mount"]
+    progress.run(f"making a tree of Debian {name}",
+                 [*own_mounts, "mmdebstrap", f"--variant={variant}",
+                  f"--include={','.join(packages)}",
+                  "--dpkgopt=path-exclude=/usr/share/locale/*",
+                  "--aptopt=Acquire::Languages none", name, work / root, *sources],
+                 work / "log",
+                 # The rig boots with an initramfs of its own; this one takes minutes.
+                 env=dict(os.environ, INITRD="No"))
