@@ -94,4 +94,4 @@ help:
 clean:
 	rm -rf $(O)
 
-include tests/tests.mk
+include tests/tests.mk tests/bench/bench.mk

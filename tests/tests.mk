@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# The demo, the tests and the benches. Each target sets up all that it needs: packages
+# The demo and the tests. Each target sets up all that it needs: packages
 # from the configured mirror, kernels and QEMUs from the cache.
 
 export KERNEL QEMU ALL
@@ -90,31 +90,3 @@ coverage: setup-build setup-unit setup-uml setup-netlink setup-coverage
 demo: setup-rig rig-modules qemu $(if $(TOP),xbzctl)
 	@tests/e2e/demo --qemu "$$($(MAKE) -s --no-print-directory qemu | tail -n 1)" --kernel $(KERNEL) \
 		--out $(O)/demo $(if $(TOP),--top $(TOP))
-
-# Benches. They measure and write build/bench; they assert nothing. BENCH has
-# options for tests/bench/codec, such as --help.
-.PHONY: bench bench-programs bench-codec bench-cache bench-device bench-scan bench-queues
-bench: bench-codec bench-cache bench-device bench-scan bench-queues
-
-bench-programs: setup-build setup-bench lib
-	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib
-
-bench-codec: bench-programs setup-rig
-	@tests/bench/codec --program $(O)/bench/codec_bench --out $(O)/bench $(BENCH)
-
-bench-cache: setup-build setup-bench lib $(if $(findstring full,$(BENCH)),setup-rig)
-	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib $(out)/bench/cache_bench
-	@tests/bench/cache --program $(O)/bench/cache_bench --out $(O)/bench $(BENCH)
-
-bench-device: bench-programs uml-modules
-	@tests/bench/device --program $(O)/bench/device_bench --module $(O)/uml/xbzrle.ko \
-		--out $(O)/bench $(BENCH)
-
-bench-scan: bench-programs uml-modules
-	@tests/bench/scan --program $(O)/bench/scan_bench --modules $(O)/uml \
-		--out $(O)/bench $(BENCH)
-
-bench-queues: rig-modules xbzctl
-	@release=$$(tests/vm/kernel --print release $(KERNEL)) && \
-	tests/bench/queues --program $(O)/xbzctl --module $(O)/$$release/xbzrle.ko \
-		--kernel $(KERNEL) --out $(O)/bench $(BENCH)

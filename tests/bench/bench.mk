@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Benches. They measure and write build/bench; they assert nothing. BENCH has
+# options for tests/bench/codec, such as --help.
+.PHONY: bench bench-programs bench-codec bench-cache bench-device bench-scan bench-queues
+bench: bench-codec bench-cache bench-device bench-scan bench-queues
+
+bench-programs: setup-build setup-bench lib
+	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib
+
+bench-codec: bench-programs setup-rig
+	@tests/bench/codec --program $(O)/bench/codec_bench --out $(O)/bench $(BENCH)
+
+bench-cache: setup-build setup-bench lib $(if $(findstring full,$(BENCH)),setup-rig)
+	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib $(out)/bench/cache_bench
+	@tests/bench/cache --program $(O)/bench/cache_bench --out $(O)/bench $(BENCH)
+
+bench-device: bench-programs uml-modules
+	@tests/bench/device --program $(O)/bench/device_bench --module $(O)/uml/xbzrle.ko \
+		--out $(O)/bench $(BENCH)
+
+bench-scan: bench-programs uml-modules
+	@tests/bench/scan --program $(O)/bench/scan_bench --modules $(O)/uml \
+		--out $(O)/bench $(BENCH)
+
+bench-queues: rig-modules xbzctl
+	@release=$$(tests/vm/kernel --print release $(KERNEL)) && \
+	tests/bench/queues --program $(O)/xbzctl --module $(O)/$$release/xbzrle.ko \
+		--kernel $(KERNEL) --out $(O)/bench $(BENCH)
