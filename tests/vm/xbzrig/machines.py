@@ -365,9 +365,9 @@ class Qemu(Machine):
             argv += ["-fsdev", f"local,id=out,path={out},security_model=none,"
                                "multidevs=remap",
                      "-device", "virtio-9p-pci,fsdev=out,mount_tag=out"]
-        for stream in STREAMS:
+        for number, stream in enumerate(STREAMS, 1):
             argv += ["-chardev", f"file,id={stream},path={self.streams / stream}",
-                     "-device", f"virtserialport,chardev={stream},name={stream}"]
+                     "-device", f"virtserialport,chardev={stream},nr={number}"]
         return argv
 
 
