@@ -17,34 +17,35 @@ KERNEL_CODE = ("kmod", "lib", "uapi", "tests/fakevm", "tests/kunit")
 
 # checkpatch
 
-# (files, message types that say nothing about them, why)
+# (files, message types that say nothing about them)
 NOT_FOR = (
-    (r"kmod/compat/", ("LINUX_VERSION_CODE", "CONSTANT_COMPARISON"),
-     "the one place that asks for versions; the second is about "
-     "LINUX_VERSION_CODE >= KERNEL_VERSION(), which it takes for a constant"),
-    (r"(kmod|tests/fakevm)/.*\.h$", ("UNCOMMENTED_DEFINITION",),
-     "what a lock guards is said in the structure's kernel-doc"),
+    # The one place that asks for versions; the second is about LINUX_VERSION_CODE >=
+    # KERNEL_VERSION(), which it takes for a constant.
+    (r"kmod/compat/", ("LINUX_VERSION_CODE", "CONSTANT_COMPARISON")),
+    # What a lock guards is said in the structure's kernel-doc.
+    (r"(kmod|tests/fakevm)/.*\.h$", ("UNCOMMENTED_DEFINITION",)),
+    # User space: it has uint64_t, and neither __printf() nor BIT().
     (r"lib/(include|libxbzrle)/|tools/|tests/(?!fakevm|kunit)|Documentation/",
-     ("PREFER_KERNEL_TYPES", "PREFER_DEFINED_ATTRIBUTE_MACRO", "BIT_MACRO"),
-     "user space: it has uint64_t, and neither __printf() nor BIT()"),
-    (r"kmod/netlink-gen\.|uapi/linux/xbzrle_(netlink|counters)", ("LONG_LINE",),
-     "made by the kernel's own generator"),
-    (r"uapi/|tests/fakevm/xbz_fakevm\.h", ("BIT_MACRO",),
-     "user space has no BIT(); checkpatch itself leaves out include/uapi/"),
-    (r"lib/codec/", ("NEW_TYPEDEFS", "PREFER_DEFINED_ATTRIBUTE_MACRO"),
-     "a vector's type can only be a typedef; this is user space's code, too, "
-     "which has no __aligned()"),
-    (r"lib/codec/avx", ("LONG_LINE",), "a pragma with a list of instruction sets"),
-    (r"tests/bench/", ("VOLATILE", "LONG_LINE_STRING", "EMBEDDED_FUNCTION_NAME"),
-     "a read for the cache's sake; JSON in one string; a usage text by usage()"),
-    (r"tests/device/test_registers", ("COMPLEX_MACRO", "MACRO_ARG_REUSE"),
-     "the text of an asm statement, put together once for each register"),
-    (r"tests/", ("CAMELCASE",), "names that cmocka and libFuzzer want"),
-    (r"tests/", ("PARENTHESIS_ALIGNMENT",),
-     "it does not understand a compound literal as an argument"),
-    (r"tests/", ("OPEN_ENDED_LINE", "MULTIPLE_ASSIGNMENTS"),
-     "a nest of assertions and a row of segment registers are easier to read so"),
-    (r"Documentation/", ("EMBEDDED_FILENAME",), "the example says how it is built"),
+     ("PREFER_KERNEL_TYPES", "PREFER_DEFINED_ATTRIBUTE_MACRO", "BIT_MACRO")),
+    # Made by the kernel's own generator.
+    (r"kmod/netlink-gen\.|uapi/linux/xbzrle_(netlink|counters)", ("LONG_LINE",)),
+    # User space has no BIT(); checkpatch itself leaves out include/uapi/.
+    (r"uapi/|tests/fakevm/xbz_fakevm\.h", ("BIT_MACRO",)),
+    # A vector's type can only be a typedef; this is user space's code, too, which has no
+    # __aligned().
+    (r"lib/codec/", ("NEW_TYPEDEFS", "PREFER_DEFINED_ATTRIBUTE_MACRO")),
+    # A pragma with a list of instruction sets.
+    (r"lib/codec/avx", ("LONG_LINE",)),
+    # A read for the cache's sake; JSON in one string; a usage text by usage().
+    (r"tests/bench/", ("VOLATILE", "LONG_LINE_STRING", "EMBEDDED_FUNCTION_NAME")),
+    # The text of an asm statement, put together once for each register.
+    (r"tests/device/test_registers", ("COMPLEX_MACRO", "MACRO_ARG_REUSE")),
+    # Names that cmocka and libFuzzer want; it does not understand a compound literal as
+    # an argument; a nest of assertions and a row of segment registers are easier to read.
+    (r"tests/", ("CAMELCASE", "PARENTHESIS_ALIGNMENT", "OPEN_ENDED_LINE",
+                 "MULTIPLE_ASSIGNMENTS")),
+    # The example says how it is built.
+    (r"Documentation/", ("EMBEDDED_FILENAME",)),
 )
 # For a whole tree and a tree that is not the kernel's: what these ask for is
 # in another file, or is about patches.
@@ -57,7 +58,7 @@ def checkpatch(tree):
              if not name.startswith(("tests/bench/qemu/", "qemu/common/"))]
     groups, stamps, installed = {}, {}, version(SCRIPTS)
     for name in files:
-        ignored = tuple(kind for pattern, kinds, _ in NOT_FOR if re.match(pattern, name)
+        ignored = tuple(kind for pattern, kinds in NOT_FOR if re.match(pattern, name)
                         for kind in kinds)
         stamps[name] = tree.clean("checkpatch", installed, NOT_HERE + ignored, name,
                                   (tree.root / name).read_text(encoding="utf-8"))
