@@ -2,7 +2,7 @@
 """The end-to-end cases: what is migrated how, and what must come of it.
 
 What lives here: the table and its checks. What does not: running them, see
-run; a migration, see migrate.
+migrate-all; a migration, see migrate.
 
 Every case says what would have to break for it to fail.
 """
