@@ -5,68 +5,81 @@
 #include "counter.h"
 #include "region.h"
 
+#include "core/policy.h"
 #include "core/record.h"
 
-#include <linux/list.h>
-#include <linux/mm.h>
 #include <linux/types.h>
 #include <linux/xbzrle.h>
 
-/*
- * An entry: 0, XBZ_ENTRY_ZERO, or the address of the cached page, which is page
- * aligned, with XBZ_ENTRY_USED if it was used since the clock's hand passed.
- */
-#define XBZ_ENTRY_ZERO 1UL
-#define XBZ_ENTRY_USED 2UL
+struct list_head;
 
 /**
  * struct xbz_cache - a queue's shard of the session's cache
- * @lru: the cached pages in the order of the clock's hand
- * @counters: the queue's, of which this has cache_pages, cache_zero, cache_limit
- *	and evictions
+ * @policy: which pages it keeps; has the entries of the cached pages
+ * @counters: the queue's, of which this has cache_pages, cache_zero, cache_limit,
+ *	cache_refused and evictions
+ * @regions: the session's table, by which the policy's keys are resolved
+ * @blocks: blocks for which @policy has a table
  * @credit: for xbz_mem_may_grow()
  *
  * Context: all under the queue's lock but cache_limit, which may change at any
  * time.
  */
 struct xbz_cache {
-	struct list_head lru;
+	struct xbz_policy policy;
 	struct xbzrle_counters *counters;
+	struct xbz_region **regions;
+	unsigned long blocks;
 	int credit;
 };
 
 void *xbz_cache_page_alloc(bool optional);
 void xbz_cache_page_free(void *copy);
+void xbz_cache_pages_free(struct list_head *pages);
 void xbz_cache_init(struct xbz_cache *cache, struct xbzrle_counters *counters,
-		    unsigned long limit);
+		    struct xbz_region **regions, unsigned long limit);
+void xbz_cache_destroy(struct xbz_cache *cache);
+void xbz_cache_pass(struct xbz_cache *cache);
 void xbz_cache_commit(struct xbz_cache *cache, struct xbz_region *region,
-		      unsigned long page, enum xbz_known known,
+		      unsigned long page, struct xbz_policy_page *sent,
 		      void **snapshot);
+void xbz_cache_forget(struct xbz_cache *cache, u64 *word,
+		      struct list_head *pages);
 unsigned long xbz_cache_excess(const struct xbz_cache *cache);
-unsigned long xbz_cache_drop(struct xbz_cache *cache, unsigned long nr);
+unsigned long xbz_cache_take(struct xbz_cache *cache, unsigned long nr,
+			     struct list_head *pages);
 
 /**
  * xbz_cache_lookup() - say what is known of a page at the destination
+ * @cache: the shard of the page's queue
  * @region: the page's region
  * @page: its number in the region
  * @copy: set to the cached page, or NULL
  *
- * The record made from this brings the copy up to date; xbz_cache_commit() says
+ * The record made from this brings the copy up to date; xbz_cache_commit() stores
  * afterwards what is known then.
  *
  * Context: the lock of the page's queue is held.
  * Return: what is known.
  */
-static inline enum xbz_known xbz_cache_lookup(const struct xbz_region *region,
+static inline enum xbz_known xbz_cache_lookup(const struct xbz_cache *cache,
+					      const struct xbz_region *region,
 					      unsigned long page, void **copy)
 {
-	const unsigned long *leaf = region->leaf[page / XBZRLE_CHUNK_PAGES];
-	unsigned long entry = leaf ? leaf[page % XBZRLE_CHUNK_PAGES] : 0;
+	const u64 *leaf = region->leaf[page / XBZRLE_CHUNK_PAGES];
+	enum xbz_grade grade;
+	u32 entry;
 
-	*copy = (void *)(entry & PAGE_MASK);
-	if (*copy)
+	*copy = NULL;
+	if (!leaf)
+		return XBZ_KNOWN_NOTHING;
+	grade = xbz_policy_lookup(&cache->policy, &leaf[page % XBZRLE_CHUNK_PAGES],
+				  &entry);
+	if (entry != XBZ_POLICY_NONE) {
+		*copy = (void *)xbz_policy_cold(&cache->policy, entry)->copy;
 		return XBZ_KNOWN_COPY;
-	return entry ? XBZ_KNOWN_ZERO : XBZ_KNOWN_NOTHING;
+	}
+	return grade == XBZ_GRADE_ZERO ? XBZ_KNOWN_ZERO : XBZ_KNOWN_NOTHING;
 }
 
 #endif /* _XBZ_CACHE_H */

@@ -137,22 +137,24 @@ static int xbz_encode_page(struct xbz_batch *b, const struct xbz_place *place)
 		.cont = b->last == r,
 		.snapshot = q->snapshot,
 	};
-	enum xbz_known before;
+	struct xbz_policy_page sent = { };
 	size_t bytes;
 
-	before = xbz_cache_lookup(r, place->page, &rec.copy);
-	rec.known = before;
+	sent.known = xbz_cache_lookup(&q->cache, r, place->page, &rec.copy);
+	rec.known = sent.known;
 	if (xbz_read_page(q->snapshot, u64_to_user_ptr(r->addr + rec.offset),
 			  rec.copy))
 		return -EFAULT;
 	bytes = xbz_record_page(xbz_ring_at(&q->ring, b->arg->bytes), &rec);
-	xbz_cache_commit(&q->cache, r, place->page, rec.known,
+	sent.kind = rec.kind;
+	sent.bytes = bytes;
+	xbz_cache_commit(&q->cache, r, place->page, &sent,
 			 b->insert ? &q->snapshot : NULL);
 
 	if (bytes)
 		b->last = r;
 	xbz_count(b, rec.kind, bytes);
-	xbz_count_hit(b, before, rec.kind);
+	xbz_count_hit(b, sent.known, rec.kind);
 	return 0;
 }
 

@@ -176,23 +176,23 @@ struct page *xbz_mem_page(bool optional)
 }
 
 /**
- * xbz_mem_leaf() - allocate a zeroed page of the cache's bookkeeping
+ * xbz_mem_table() - allocate a zeroed page of the cache's bookkeeping
  *
  * Not by kvcalloc(), which would invoke the OOM killer for a single page.
  *
  * Context: may sleep.
  * Return: the page, to be freed with xbz_mem_free(), or NULL.
  */
-void *xbz_mem_leaf(void)
+void *xbz_mem_table(void)
 {
-	void *leaf;
+	void *table;
 
 	if (!xbz_mem_charge(1))
 		return NULL;
-	leaf = kzalloc(PAGE_SIZE, XBZ_GFP_OPTIONAL);
-	if (!leaf)
+	table = kzalloc(PAGE_SIZE, XBZ_GFP_OPTIONAL);
+	if (!table)
 		xbz_mem_uncharge(1);
-	return leaf;
+	return table;
 }
 
 /**
@@ -230,7 +230,8 @@ void *xbz_mem_zalloc(size_t n, size_t size)
 
 	if (!xbz_mem_charge(xbz_mem_pages(n, size)))
 		return NULL;
-	p = kvcalloc(n, size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	p = kvcalloc(n, size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
+			      __GFP_RETRY_MAYFAIL);
 	if (!p)
 		xbz_mem_uncharge(xbz_mem_pages(n, size));
 	return p;

@@ -35,13 +35,15 @@
  * xbz_queue_init() - create a queue
  * @q: zeroed
  * @index: its number in the session
+ * @s: the session, whose table of regions exists
  * @ring_bytes: its ring's size, checked
  * @cache_pages: its shard's limit
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM.
  */
-int xbz_queue_init(struct xbz_queue *q, unsigned int index, u64 ring_bytes,
+int xbz_queue_init(struct xbz_queue *q, unsigned int index,
+		   struct xbz_session *s, u64 ring_bytes,
 		   unsigned long cache_pages)
 {
 	int ret;
@@ -54,7 +56,7 @@ int xbz_queue_init(struct xbz_queue *q, unsigned int index, u64 ring_bytes,
 	ret = xbz_ring_init(&q->ring, ring_bytes);
 	if (ret)
 		goto err_snapshot;
-	xbz_cache_init(&q->cache, &q->counters, cache_pages);
+	xbz_cache_init(&q->cache, &q->counters, s->regions, cache_pages);
 	return 0;
 
 err_snapshot:
@@ -72,6 +74,7 @@ err_snapshot:
  */
 void xbz_queue_destroy(struct xbz_queue *q)
 {
+	xbz_cache_destroy(&q->cache);
 	xbz_ring_destroy(&q->ring);
 	xbz_cache_page_free(q->snapshot);
 }
@@ -208,12 +211,12 @@ static void xbz_drop_raise(struct xbz_queue *q, long drop)
 }
 
 /* Drops some of the cached pages that are too many; the lock is held. */
-static unsigned long xbz_trim_some(struct xbz_queue *q)
+static unsigned long xbz_trim_some(struct xbz_queue *q, struct list_head *pages)
 {
 	unsigned long drop = atomic_long_xchg(&q->drop, 0);
 	unsigned long n = max(drop, xbz_cache_excess(&q->cache));
 
-	n = xbz_cache_drop(&q->cache, min(n, XBZ_TRIM_PAGES));
+	n = xbz_cache_take(&q->cache, min(n, XBZ_TRIM_PAGES), pages);
 	if (q->counters.cache_pages && n < drop)
 		xbz_drop_raise(q, drop - n);
 	return n;
@@ -225,13 +228,16 @@ static unsigned long xbz_trim(struct xbz_queue *q)
 	unsigned long dropped = 0;
 
 	for (;;) {
+		LIST_HEAD(pages);
+
 		smp_mb(); /* (A) and (B) */
 		if (!xbz_cache_excess(&q->cache) && !atomic_long_read(&q->drop))
 			return dropped;
 		if (!mutex_trylock(&q->lock))
 			return dropped;
-		dropped += xbz_trim_some(q);
+		dropped += xbz_trim_some(q, &pages);
 		mutex_unlock(&q->lock);
+		xbz_cache_pages_free(&pages);
 		cond_resched();
 	}
 }

@@ -67,7 +67,8 @@ struct xbz_scan {
 	unsigned long end;
 };
 
-int xbz_queue_init(struct xbz_queue *q, unsigned int index, u64 ring_bytes,
+int xbz_queue_init(struct xbz_queue *q, unsigned int index,
+		   struct xbz_session *s, u64 ring_bytes,
 		   unsigned long cache_pages);
 void xbz_queue_destroy(struct xbz_queue *q);
 struct xbz_queue *xbz_queue_of(struct xbz_session *s,

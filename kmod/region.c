@@ -185,6 +185,7 @@ void xbz_region_forget(struct xbz_session *s, struct xbz_region *r,
 		unsigned long chunk = page / XBZRLE_CHUNK_PAGES;
 		unsigned long next = min((chunk + 1) * XBZRLE_CHUNK_PAGES, end);
 		struct xbz_queue *q;
+		LIST_HEAD(pages);
 
 		if (!r->leaf[chunk]) {
 			page = next;
@@ -194,9 +195,11 @@ void xbz_region_forget(struct xbz_session *s, struct xbz_region *r,
 		q = xbz_queue_of(s, r, page);
 		mutex_lock(&q->lock);
 		for (; page < next; page++)
-			xbz_cache_commit(&q->cache, r, page, XBZ_KNOWN_NOTHING,
-					 NULL);
+			xbz_cache_forget(&q->cache,
+					 &r->leaf[chunk][page % XBZRLE_CHUNK_PAGES],
+					 &pages);
 		xbz_queue_unlock(q);
+		xbz_cache_pages_free(&pages);
 		cond_resched();
 	}
 }

@@ -34,7 +34,7 @@ struct xbzrle_slot;
  * @bitmap: dirty pages; shared with the process, which may write anything
  * @needs_clear: a bit for each log block: bits of it were fetched and KVM's log
  *	must be cleared before one of its pages is read
- * @leaf: the cache's entries, an array for each chunk or NULL
+ * @leaf: the cache's words, an array for each chunk or NULL
  */
 struct xbz_region {
 	u32 id;
@@ -46,7 +46,7 @@ struct xbz_region {
 	struct xbz_pages bitmap_pages;
 	u64 *bitmap;
 	unsigned long *needs_clear;
-	unsigned long **leaf;
+	u64 **leaf;
 };
 
 /**

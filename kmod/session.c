@@ -82,7 +82,8 @@ static int xbz_queues_init(struct xbz_session *s,
 	if (!s->queues)
 		return -ENOMEM;
 	for (i = 0; i < arg->nr_queues; i++) {
-		ret = xbz_queue_init(&s->queues[i], i, arg->ring_bytes, pages);
+		ret = xbz_queue_init(&s->queues[i], i, s, arg->ring_bytes,
+				     pages);
 		if (ret)
 			goto err_queues;
 	}
@@ -325,11 +326,14 @@ int xbz_session_cache(struct xbz_session *s, struct xbzrle_cache *arg)
 	for (i = 0; i < s->nr_queues; i++) {
 		struct xbz_queue *q = &s->queues[i];
 
+		LIST_HEAD(pages);
+
 		/* A requester may hold the lock: do not leave the rest to it. */
 		mutex_lock(&q->lock);
-		xbz_cache_drop(&q->cache, xbz_cache_excess(&q->cache));
+		xbz_cache_take(&q->cache, xbz_cache_excess(&q->cache), &pages);
 		arg->used_bytes += q->counters.cache_pages << XBZRLE_PAGE_SHIFT;
 		xbz_queue_unlock(q);
+		xbz_cache_pages_free(&pages);
 	}
 	return 0;
 }
@@ -392,6 +396,12 @@ u64 xbz_session_next_pass(struct xbz_session *s, u64 dirty)
 	next.begin = ktime_get_ns();
 	next.pages = xbz_pages_done(&sum);
 	next.bytes = sum.bytes;
+	/* The policy learns from passes in which something was sent. */
+	for (i = 0; next.pages != s->now.pages && i < s->nr_queues; i++) {
+		mutex_lock(&s->queues[i].lock);
+		xbz_cache_pass(&s->queues[i].cache);
+		xbz_queue_unlock(&s->queues[i]);
+	}
 
 	spin_lock(&s->stat_lock);
 	s->last = s->now;

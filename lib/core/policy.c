@@ -685,3 +685,12 @@ void xbz_policy_set_zero(u64 *word)
 	if (word)
 		*word = (*word & ~XBZ_WORD_STATE) | XBZ_WORD_ZERO;
 }
+
+/**
+ * xbz_policy_set_nothing() - of a page without an entry nothing is known
+ * @word: the page's word, which keeps its history
+ */
+void xbz_policy_set_nothing(u64 *word)
+{
+	*word &= ~XBZ_WORD_STATE;
+}

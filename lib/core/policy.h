@@ -195,6 +195,7 @@ void xbz_policy_hard(struct xbz_policy *p, u32 entry);
 void xbz_policy_hard_page(struct xbz_policy *p, struct xbz_policy_page *page);
 unsigned long xbz_policy_remove(struct xbz_policy *p, u32 entry);
 void xbz_policy_set_zero(u64 *word);
+void xbz_policy_set_nothing(u64 *word);
 
 /* The two lowest bits of a page's word, and its entry's number. */
 #define XBZ_WORD_STATE 3ULL

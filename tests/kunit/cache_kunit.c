@@ -20,7 +20,9 @@ struct xbz_cache_test {
 	struct xbz_cache cache;
 	struct xbzrle_counters counters;
 	struct xbz_region region;
-	unsigned long *leaf[XBZ_TEST_PAGES / XBZRLE_CHUNK_PAGES];
+	struct xbz_region *regions[1];
+	u64 *leaf[XBZ_TEST_PAGES / XBZRLE_CHUNK_PAGES];
+	u64 bitmap[XBZ_TEST_PAGES / 64];
 	void *snapshot;
 };
 
@@ -31,7 +33,9 @@ static int xbz_cache_test_init(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, t);
 	t->region.nr_pages = XBZ_TEST_PAGES;
 	t->region.leaf = t->leaf;
-	xbz_cache_init(&t->cache, &t->counters, 0);
+	t->region.bitmap = t->bitmap;
+	t->regions[0] = &t->region;
+	xbz_cache_init(&t->cache, &t->counters, t->regions, 0);
 	t->snapshot = xbz_cache_page_alloc(false);
 	KUNIT_ASSERT_NOT_NULL(test, t->snapshot);
 	test->priv = t;
@@ -41,8 +45,11 @@ static int xbz_cache_test_init(struct kunit *test)
 /* What trimming does for a new limit. */
 static void xbz_limit(struct xbz_cache_test *t, unsigned long limit)
 {
+	LIST_HEAD(pages);
+
 	t->counters.cache_limit = limit;
-	xbz_cache_drop(&t->cache, xbz_cache_excess(&t->cache));
+	xbz_cache_take(&t->cache, xbz_cache_excess(&t->cache), &pages);
+	xbz_cache_pages_free(&pages);
 }
 
 static void xbz_cache_test_exit(struct kunit *test)
@@ -51,38 +58,52 @@ static void xbz_cache_test_exit(struct kunit *test)
 	unsigned int i;
 
 	xbz_limit(t, 0);
+	xbz_cache_destroy(&t->cache);
 	xbz_cache_page_free(t->snapshot);
 	for (i = 0; i < ARRAY_SIZE(t->leaf); i++)
 		xbz_mem_free(t->leaf[i], XBZRLE_CHUNK_PAGES,
 			     sizeof(*t->leaf[i]));
 }
 
-static void xbz_commit(struct xbz_cache_test *t, unsigned long page,
-		       enum xbz_known known)
-{
-	xbz_cache_commit(&t->cache, &t->region, page, known, NULL);
-}
-
-static void xbz_store(struct xbz_cache_test *t, unsigned long page, u8 byte)
-{
-	memset(t->snapshot, byte, XBZRLE_PAGE_SIZE);
-	xbz_cache_commit(&t->cache, &t->region, page, XBZ_KNOWN_NOTHING,
-			 &t->snapshot);
-}
-
 static int xbz_known(struct xbz_cache_test *t, unsigned long page)
 {
 	void *copy;
 
-	return xbz_cache_lookup(&t->region, page, &copy);
+	return xbz_cache_lookup(&t->cache, &t->region, page, &copy);
 }
 
 static void *xbz_copy(struct xbz_cache_test *t, unsigned long page)
 {
 	void *copy;
 
-	xbz_cache_lookup(&t->region, page, &copy);
+	xbz_cache_lookup(&t->cache, &t->region, page, &copy);
 	return copy;
+}
+
+static void xbz_commit(struct xbz_cache_test *t, unsigned long page,
+		       enum xbz_kind kind, u32 bytes)
+{
+	struct xbz_policy_page sent = {
+		.kind = kind, .bytes = bytes, .known = xbz_known(t, page),
+	};
+
+	xbz_cache_commit(&t->cache, &t->region, page, &sent, &t->snapshot);
+}
+
+/* A page that no delta against zero makes shorter. */
+static void xbz_store(struct xbz_cache_test *t, unsigned long page, u8 byte)
+{
+	memset(t->snapshot, byte, XBZRLE_PAGE_SIZE);
+	xbz_commit(t, page, XBZ_SENT_RAW, XBZ_HEAD_CONT + XBZRLE_PAGE_SIZE);
+}
+
+static void xbz_forget(struct xbz_cache_test *t, unsigned long page)
+{
+	LIST_HEAD(pages);
+
+	xbz_cache_forget(&t->cache, &t->leaf[page / XBZRLE_CHUNK_PAGES]
+					   [page % XBZRLE_CHUNK_PAGES], &pages);
+	xbz_cache_pages_free(&pages);
 }
 
 /* Fails if an entry is not found by its own number, or with other content. */
@@ -92,7 +113,7 @@ static void xbz_cache_finds_what_it_stored(struct kunit *test)
 	static const unsigned long pages[] = { 0, 1, 511, 512, 1535 };
 	unsigned int i;
 
-	xbz_cache_init(&t->cache, &t->counters, 100);
+	xbz_limit(t, 100);
 	for (i = 0; i < ARRAY_SIZE(pages); i++)
 		xbz_store(t, pages[i], i + 1);
 	for (i = 0; i < ARRAY_SIZE(pages); i++) {
@@ -111,37 +132,78 @@ static void xbz_cache_zero_needs_no_copy(struct kunit *test)
 {
 	struct xbz_cache_test *t = test->priv;
 
-	xbz_cache_init(&t->cache, &t->counters, 100);
+	xbz_limit(t, 100);
 	xbz_store(t, 7, 1);
-	xbz_commit(t, 7, XBZ_KNOWN_ZERO);
+	xbz_commit(t, 7, XBZ_SENT_ZERO, 9);
 	KUNIT_EXPECT_EQ(test, xbz_known(t, 7), (int)XBZ_KNOWN_ZERO);
 	KUNIT_EXPECT_EQ(test, t->counters.cache_pages, 0);
 	KUNIT_EXPECT_EQ(test, t->counters.cache_zero, 1);
 
-	xbz_commit(t, 7, XBZ_KNOWN_ZERO);
+	xbz_commit(t, 7, XBZ_SENT_SAME, 0);
+	KUNIT_EXPECT_EQ(test, xbz_known(t, 7), (int)XBZ_KNOWN_ZERO);
 	KUNIT_EXPECT_EQ(test, t->counters.cache_zero, 1);
-	xbz_commit(t, 7, XBZ_KNOWN_NOTHING);
-	KUNIT_EXPECT_EQ(test, xbz_known(t, 7),
-			(int)XBZ_KNOWN_NOTHING);
+	xbz_store(t, 7, 2);
+	KUNIT_EXPECT_EQ(test, xbz_known(t, 7), (int)XBZ_KNOWN_COPY);
+	KUNIT_EXPECT_EQ(test, t->counters.cache_zero, 0);
+	xbz_commit(t, 7, XBZ_SENT_ZERO, 9);
+	xbz_forget(t, 7);
+	KUNIT_EXPECT_EQ(test, xbz_known(t, 7), (int)XBZ_KNOWN_NOTHING);
 	KUNIT_EXPECT_EQ(test, t->counters.cache_zero, 0);
 }
 
-/* Fails if the limit is passed, or a page in use goes before an idle one. */
-static void xbz_cache_evicts_idle_first(struct kunit *test)
+/* Fails if a page that was forgotten is still known, or its copy still counted. */
+static void xbz_cache_forgets(struct kunit *test)
 {
 	struct xbz_cache_test *t = test->priv;
 
-	xbz_cache_init(&t->cache, &t->counters, 2);
+	xbz_limit(t, 100);
+	xbz_store(t, 3, 1);
+	xbz_store(t, 4, 2);
+	xbz_forget(t, 3);
+	xbz_forget(t, 3);
+	KUNIT_EXPECT_EQ(test, xbz_known(t, 3), (int)XBZ_KNOWN_NOTHING);
+	KUNIT_EXPECT_EQ(test, xbz_known(t, 4), (int)XBZ_KNOWN_COPY);
+	KUNIT_EXPECT_EQ(test, t->counters.cache_pages, 1);
+	KUNIT_EXPECT_EQ(test, t->cache.policy.nr, 1);
+}
+
+/*
+ * Fails if the limit is passed, or a page goes that is sent again for certain: one
+ * whose bit is set, or one that was sent in this pass with a short delta.
+ */
+static void xbz_cache_evicts_what_is_idle(struct kunit *test)
+{
+	struct xbz_cache_test *t = test->priv;
+
+	xbz_limit(t, 2);
 	xbz_store(t, 0, 1);
 	xbz_store(t, 1, 2);
-	xbz_commit(t, 0, XBZ_KNOWN_COPY);
+	xbz_cache_pass(&t->cache);
+	xbz_commit(t, 0, XBZ_SENT_DELTA, 20);
+	t->bitmap[0] = BIT(1);
 	xbz_store(t, 2, 3);
+	KUNIT_EXPECT_EQ(test, t->counters.evictions, 0);
+	KUNIT_EXPECT_EQ(test, xbz_known(t, 2), (int)XBZ_KNOWN_NOTHING);
+
+	t->bitmap[0] = 0;
+	xbz_store(t, 3, 4);
 	KUNIT_EXPECT_EQ(test, t->counters.cache_pages, 2);
 	KUNIT_EXPECT_EQ(test, t->counters.evictions, 1);
 	KUNIT_EXPECT_EQ(test, xbz_known(t, 0), (int)XBZ_KNOWN_COPY);
-	KUNIT_EXPECT_EQ(test, xbz_known(t, 1),
-			(int)XBZ_KNOWN_NOTHING);
-	KUNIT_EXPECT_EQ(test, xbz_known(t, 2), (int)XBZ_KNOWN_COPY);
+	KUNIT_EXPECT_EQ(test, xbz_known(t, 1), (int)XBZ_KNOWN_NOTHING);
+	KUNIT_EXPECT_EQ(test, xbz_known(t, 3), (int)XBZ_KNOWN_COPY);
+}
+
+/* Fails if a copy whose delta overflowed keeps its place. */
+static void xbz_cache_drops_what_overflows(struct kunit *test)
+{
+	struct xbz_cache_test *t = test->priv;
+
+	xbz_limit(t, 10);
+	xbz_store(t, 0, 1);
+	xbz_store(t, 0, 2);
+	KUNIT_EXPECT_EQ(test, xbz_known(t, 0), (int)XBZ_KNOWN_NOTHING);
+	KUNIT_EXPECT_EQ(test, t->counters.cache_pages, 0);
 }
 
 /* Fails if a smaller limit leaves too much, or drops what still fits. */
@@ -150,7 +212,7 @@ static void xbz_cache_resize_keeps_what_fits(struct kunit *test)
 	struct xbz_cache_test *t = test->priv;
 	unsigned long i, found = 0;
 
-	xbz_cache_init(&t->cache, &t->counters, 100);
+	xbz_limit(t, 100);
 	for (i = 0; i < 100; i++)
 		xbz_store(t, i, i + 1);
 	xbz_limit(t, 60);
@@ -176,7 +238,7 @@ static void xbz_cache_wipes_what_it_frees(struct kunit *test)
 	void *copy[3];
 	unsigned int i;
 
-	xbz_cache_init(&t->cache, &t->counters, 3);
+	xbz_limit(t, 3);
 	for (i = 0; i < 3; i++) {
 		xbz_store(t, i, 0xaa);
 		copy[i] = xbz_copy(t, i);
@@ -184,7 +246,7 @@ static void xbz_cache_wipes_what_it_frees(struct kunit *test)
 		/* Ours to look at after it was freed. */
 		get_page(virt_to_page(copy[i]));
 	}
-	xbz_commit(t, 1, XBZ_KNOWN_ZERO);
+	xbz_commit(t, 1, XBZ_SENT_ZERO, 9);
 	KUNIT_EXPECT_NULL(test, memchr_inv(copy[1], 0, PAGE_SIZE));
 	xbz_limit(t, 1);
 	xbz_limit(t, 0);
@@ -201,13 +263,13 @@ static void xbz_cache_counts_host_memory(struct kunit *test)
 	u64 before = xbz_mem_used();
 	unsigned int i;
 
-	xbz_cache_init(&t->cache, &t->counters, 10);
+	xbz_limit(t, 10);
 	for (i = 0; i < 20; i++)
 		xbz_store(t, i, 1);
-	/* Ten copies and the leaf that finds them. */
-	KUNIT_EXPECT_EQ(test, xbz_mem_used() - before, 11 * PAGE_SIZE);
+	/* Ten copies; their leaf, their entries, and the table of those. */
+	KUNIT_EXPECT_EQ(test, xbz_mem_used() - before, 13 * PAGE_SIZE);
 	xbz_limit(t, 0);
-	KUNIT_EXPECT_EQ(test, xbz_mem_used() - before, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, xbz_mem_used() - before, 2 * PAGE_SIZE);
 }
 
 /*
@@ -238,7 +300,9 @@ static void xbz_pages_are_twice_there_and_wiped(struct kunit *test)
 static struct kunit_case xbz_cache_cases[] = {
 	KUNIT_CASE(xbz_cache_finds_what_it_stored),
 	KUNIT_CASE(xbz_cache_zero_needs_no_copy),
-	KUNIT_CASE(xbz_cache_evicts_idle_first),
+	KUNIT_CASE(xbz_cache_forgets),
+	KUNIT_CASE(xbz_cache_evicts_what_is_idle),
+	KUNIT_CASE(xbz_cache_drops_what_overflows),
 	KUNIT_CASE(xbz_cache_resize_keeps_what_fits),
 	KUNIT_CASE(xbz_cache_wipes_what_it_frees),
 	KUNIT_CASE(xbz_cache_counts_host_memory),

@@ -20,11 +20,11 @@ class Mutation:
 MUTATIONS = (
     Mutation(1, "the page is read a second time for the cache", (
         ("kmod/encode.c",
-         "	xbz_cache_commit(&q->cache, r, place->page, rec.known,\n",
+         "	xbz_cache_commit(&q->cache, r, place->page, &sent,\n",
          "	if (copy_from_user(q->snapshot, u64_to_user_ptr(r->addr + rec.offset),\n"
          "			   XBZRLE_PAGE_SIZE))\n"
          "		return -EFAULT;\n"
-         "	xbz_cache_commit(&q->cache, r, place->page, rec.known,\n"),
+         "	xbz_cache_commit(&q->cache, r, place->page, &sent,\n"),
     ), ("test_invariants",)),
     Mutation(1, "a page that became zero keeps a copy that is not", (
         ("lib/core/record.c",
@@ -121,10 +121,13 @@ MUTATIONS = (
     ), ("test_memcg",)),
     Mutation(10, "a copy that was evicted is still taken for one", (
         ("kmod/cache.c",
-         "		xbz_counter_dec(&cache->counters->cache_pages);\n"
-         "	} else if",
-         "		xbz_counter_dec(&cache->counters->cache_pages);\n"
-         "		return copy;\n"
-         "	} else if"),
+         "	return (void *)xbz_policy_remove(&cache->policy, entry);\n",
+         "	return (void *)xbz_policy_cold(&cache->policy, entry)->copy;\n"),
     ), ("test_invariants", "kunit")),
+    Mutation(10, "the entry that takes another one's number is not found", (
+        ("lib/core/policy.c",
+         "	*cold->word = (u64)entry << XBZ_WORD_INDEX_SHIFT | XBZ_WORD_ENTRY;\n"
+         "	return copy;\n",
+         "	return copy;\n"),
+    ), ("unit", "test_invariants")),
 )
