@@ -284,6 +284,6 @@ int xbz_encode_batch(struct xbz_session *s, struct xbzrle_encode *arg)
 	xbz_batch_end(&b);
 
 out_unlock:
-	xbz_queue_unlock(q);
+	xbz_queue_unlock(s, q);
 	return ret;
 }

@@ -9,6 +9,7 @@
 #include "harvest.h"
 #include "memory.h"
 #include "netlink.h"
+#include "reap.h"
 #include "region.h"
 #include "session.h"
 #include "shrink.h"
@@ -433,9 +434,12 @@ static int __init xbz_init(void)
 
 	if (ret)
 		return ret;
-	ret = xbz_shrink_init();
+	ret = xbz_reap_init();
 	if (ret)
 		return ret;
+	ret = xbz_shrink_init();
+	if (ret)
+		goto err_reap;
 	ret = xbz_netlink_init();
 	if (ret)
 		goto err_shrink;
@@ -448,6 +452,8 @@ err_netlink:
 	xbz_netlink_exit();
 err_shrink:
 	xbz_shrink_exit();
+err_reap:
+	xbz_reap_exit();
 	return ret;
 }
 
@@ -456,6 +462,7 @@ static void __exit xbz_exit(void)
 	misc_deregister(&xbz_misc);
 	xbz_netlink_exit();
 	xbz_shrink_exit();
+	xbz_reap_exit();
 	xbz_sessions_exit();
 }
 

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Queues: the pages that belong to one, the scan for dirty pages among them, and
- * the queue's lock with what its holders do for requesters.
+ * the queue's lock.
  *
- * A requester wants cached pages dropped: for a smaller cache, a flush, or a
- * smaller limit of the host's. The lock may be held while guest memory is read,
- * which takes as long as the session's process likes (userfaultfd, FUSE); so a
- * requester never waits for it. Requesters set the limit or q->drop, then
- * trylock. On contention the holder rechecks both after unlocking:
+ * A requester wants cached pages dropped: for a smaller cache, a flush, a smaller
+ * limit of the host's, or a region that was removed. The lock may be held while guest
+ * memory is read, which takes as long as the session's process likes (userfaultfd,
+ * FUSE); so neither a requester nor the reaper waits for it. Requesters set the limit,
+ * q->drop or s->dead and kick the reaper, which tries the lock. On contention the
+ * holder rechecks all three after unlocking, and kicks the reaper again:
  *
- *   requester                           holder
- *       set cache_limit, q->drop            unlock
+ *   reaper                              holder
+ *       sees cache_limit, q->drop           unlock
  *   (A) smp_mb()                        (B) smp_mb()
- *       trylock                             read cache_limit, q->drop
+ *       trylock                             read cache_limit, q->drop, s->dead
  *
  * (A) pairs with (B): if the trylock fails, the holder sees what was set.
  */
@@ -26,7 +27,7 @@
 #include <linux/sched.h>
 #include <linux/xbzrle.h>
 
-/* Cached pages that are dropped before an ENCODE gets the lock. */
+/* Cached pages that are dropped before an ENCODE gets the lock, at most. */
 #define XBZ_TRIM_PAGES 256UL
 /* Pages that are searched without a point to reschedule. */
 #define XBZ_FIND_PAGES BIT(20)
@@ -68,13 +69,16 @@ err_snapshot:
  * xbz_queue_destroy() - free what a queue holds
  * @q: a queue after xbz_queue_init()
  *
- * Observers may still read its counters, and requesters find nothing to drop.
+ * Observers may still read its counters, and reclaim finds nothing to drop.
  *
- * Context: may sleep; the session has no regions, so nothing is cached.
+ * Context: may sleep; nothing is cached any more.
  */
 void xbz_queue_destroy(struct xbz_queue *q)
 {
+	/* Reclaim may be looking. */
+	mutex_lock(&q->lock);
 	xbz_cache_destroy(&q->cache);
+	mutex_unlock(&q->lock);
 	xbz_ring_destroy(&q->ring);
 	xbz_cache_page_free(q->snapshot);
 }
@@ -210,64 +214,97 @@ static void xbz_drop_raise(struct xbz_queue *q, long drop)
 		;
 }
 
-/* Drops some of the cached pages that are too many; the lock is held. */
-static unsigned long xbz_trim_some(struct xbz_queue *q, struct list_head *pages)
+/* Cached pages that are to be dropped. */
+static unsigned long xbz_queue_due(struct xbz_queue *q)
 {
-	unsigned long drop = atomic_long_xchg(&q->drop, 0);
-	unsigned long n = max(drop, xbz_cache_excess(&q->cache));
+	unsigned long drop = atomic_long_read(&q->drop);
 
-	n = xbz_cache_take(&q->cache, min(n, XBZ_TRIM_PAGES), pages);
-	if (q->counters.cache_pages && n < drop)
+	return min_t(unsigned long, max(drop, xbz_cache_excess(&q->cache)),
+		     READ_ONCE(q->counters.cache_pages));
+}
+
+/**
+ * xbz_queue_reap() - drop some of the cached pages that are to be dropped
+ * @q: the queue
+ *
+ * Context: the reaper, or reclaim: the queue's lock is tried.
+ * Return: number of pages dropped; 0 if there is no more to do, or if the lock is held:
+ * then its holder kicks the reaper after unlocking.
+ */
+unsigned long xbz_queue_reap(struct xbz_queue *q)
+{
+	unsigned long drop, n;
+	LIST_HEAD(pages);
+
+	smp_mb(); /* (A) */
+	if (!xbz_queue_due(q) || !mutex_trylock(&q->lock))
+		return 0;
+	drop = atomic_long_xchg(&q->drop, 0);
+	n = max(drop, xbz_cache_excess(&q->cache));
+	n = xbz_cache_take(&q->cache, min(n, XBZ_TRIM_PAGES), &pages);
+	if (n < drop)
 		xbz_drop_raise(q, drop - n);
+	mutex_unlock(&q->lock);
+	/* Nobody waits for what is wiped now. */
+	xbz_cache_pages_free(&pages);
 	return n;
 }
 
-/* Drops cached pages until none are too many, or another thread has the lock. */
-static unsigned long xbz_trim(struct xbz_queue *q)
+static void xbz_queue_recheck(struct xbz_session *s, struct xbz_queue *q)
 {
-	unsigned long dropped = 0;
-
-	for (;;) {
-		LIST_HEAD(pages);
-
-		smp_mb(); /* (A) and (B) */
-		if (!xbz_cache_excess(&q->cache) && !atomic_long_read(&q->drop))
-			return dropped;
-		if (!mutex_trylock(&q->lock))
-			return dropped;
-		dropped += xbz_trim_some(q, &pages);
-		mutex_unlock(&q->lock);
-		xbz_cache_pages_free(&pages);
-		cond_resched();
-	}
+	smp_mb(); /* (B) */
+	if (xbz_queue_due(q) || !list_empty(&s->dead))
+		xbz_session_kick(s);
 }
 
 /**
  * xbz_queue_unlock() - unlock a queue
+ * @s: the session
  * @q: the queue
  *
- * Every holder unlocks by this, and drops what requesters asked for.
+ * Every holder but the reaper unlocks by this, and kicks the reaper if it is due.
  *
- * Context: may sleep.
+ * Context: any.
  */
-void xbz_queue_unlock(struct xbz_queue *q)
+void xbz_queue_unlock(struct xbz_session *s, struct xbz_queue *q)
 {
 	mutex_unlock(&q->lock);
-	xbz_trim(q);
+	xbz_queue_recheck(s, q);
 }
 
 /**
- * xbz_queue_trim() - have cached pages dropped
+ * xbz_queue_trim() - request that cached pages are dropped
  * @q: the queue
  * @drop: number of pages; those above the limit are dropped in any case
  *
- * If the lock is held, its holder drops them after unlocking.
+ * The caller kicks the reaper afterwards.
  *
- * Context: may sleep; the queue's lock is not held.
- * Return: number of pages dropped here.
+ * Context: any.
  */
-unsigned long xbz_queue_trim(struct xbz_queue *q, unsigned long drop)
+void xbz_queue_trim(struct xbz_queue *q, unsigned long drop)
 {
 	xbz_drop_raise(q, drop);
-	return xbz_trim(q);
+}
+
+/**
+ * xbz_queue_reclaim() - drop cached pages now, if the queue's lock is free
+ * @s: the session
+ * @q: the queue
+ * @nr: number of pages; the reaper drops the rest
+ *
+ * Context: reclaim.
+ * Return: number of pages dropped here.
+ */
+unsigned long xbz_queue_reclaim(struct xbz_session *s, struct xbz_queue *q,
+				unsigned long nr)
+{
+	unsigned long dropped = 0, n;
+
+	xbz_drop_raise(q, nr);
+	while ((n = xbz_queue_reap(q))) {
+		dropped += n;
+		cond_resched();
+	}
+	xbz_queue_recheck(s, q);
+	return dropped;
 }

@@ -77,8 +77,11 @@ struct xbz_queue *xbz_queue_of(struct xbz_session *s,
 void xbz_scan_begin(struct xbz_scan *scan, struct xbz_session *s,
 		    struct xbz_queue *q);
 bool xbz_scan_next(struct xbz_scan *scan, struct xbz_place *place);
-void xbz_queue_unlock(struct xbz_queue *q);
-unsigned long xbz_queue_trim(struct xbz_queue *q, unsigned long drop);
+void xbz_queue_unlock(struct xbz_session *s, struct xbz_queue *q);
+void xbz_queue_trim(struct xbz_queue *q, unsigned long drop);
+unsigned long xbz_queue_reap(struct xbz_queue *q);
+unsigned long xbz_queue_reclaim(struct xbz_session *s, struct xbz_queue *q,
+				unsigned long nr);
 
 /**
  * xbz_scan_advance() - move the cursor past the page that was found

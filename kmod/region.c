@@ -22,6 +22,8 @@
 
 /* Pages that are counted without a point to reschedule. */
 #define XBZ_WEIGHT_PAGES BIT(20)
+/* Pages that the reaper forgets at a time. */
+#define XBZ_REAP_PAGES 4096
 
 /* The whole range is mapped now; later faults are reported by ENCODE. */
 static int xbz_range_mapped(struct mm_struct *mm, unsigned long start,
@@ -87,15 +89,9 @@ static unsigned long xbz_nr_needs_clear(const struct xbz_region *r)
 
 static void xbz_region_free(struct xbz_region *r)
 {
-	unsigned long i;
-
-	if (r->leaf)
-		for (i = 0; i < xbz_nr_leaves(r); i++)
-			xbz_mem_free(r->leaf[i], XBZRLE_CHUNK_PAGES,
-				     sizeof(*r->leaf[i]));
 	xbz_mem_free(r->leaf, xbz_nr_leaves(r), sizeof(*r->leaf));
 	xbz_mem_free(r->needs_clear, xbz_nr_needs_clear(r), sizeof(*r->needs_clear));
-	xbz_pages_free(&r->bitmap_pages);
+	xbz_pages_put(r->bitmap_pages);
 	kfree(r);
 }
 
@@ -113,10 +109,11 @@ static struct xbz_region *xbz_region_new(const struct xbzrle_region *arg)
 	r->block.len = strlen(r->name);
 	r->block.name = r->name;
 
-	if (xbz_pages_alloc(&r->bitmap_pages,
-			    DIV_ROUND_UP(words * sizeof(long), PAGE_SIZE), 0))
+	r->bitmap_pages = xbz_pages_new(DIV_ROUND_UP(words * sizeof(long),
+						     PAGE_SIZE), 0);
+	if (!r->bitmap_pages)
 		goto err_free;
-	r->bitmap = r->bitmap_pages.vaddr;
+	r->bitmap = r->bitmap_pages->vaddr;
 	r->needs_clear = xbz_mem_zalloc(xbz_nr_needs_clear(r), sizeof(*r->needs_clear));
 	if (!r->needs_clear)
 		goto err_free;
@@ -165,7 +162,7 @@ int xbz_region_add(struct xbz_session *s, struct xbzrle_region *arg)
 
 	arg->region = id;
 	arg->bitmap_offset = XBZ_MMAP_BITMAPS + id * XBZ_MMAP_WINDOW;
-	arg->bitmap_bytes = (u64)r->bitmap_pages.nr << PAGE_SHIFT;
+	arg->bitmap_bytes = (u64)r->bitmap_pages->nr << PAGE_SHIFT;
 	return 0;
 }
 
@@ -191,23 +188,85 @@ void xbz_region_forget(struct xbz_session *s, struct xbz_region *r,
 			page = next;
 			continue;
 		}
-		/* No ENCODE holds it, but a requester may be trimming. */
+		/* No ENCODE holds it, but the reaper or reclaim may. */
 		q = xbz_queue_of(s, r, page);
 		mutex_lock(&q->lock);
 		for (; page < next; page++)
 			xbz_cache_forget(&q->cache,
 					 &r->leaf[chunk][page % XBZRLE_CHUNK_PAGES],
 					 &pages);
-		xbz_queue_unlock(q);
+		xbz_queue_unlock(s, q);
 		xbz_cache_pages_free(&pages);
 		cond_resched();
 	}
 }
 
+/*
+ * Forgets the pages of a dead region, some at a time. A chunk whose queue is encoding
+ * comes later: that queue's holder kicks the reaper.
+ */
+static unsigned long xbz_region_reap_some(struct xbz_session *s,
+					  struct xbz_region *r)
+{
+	unsigned long chunk, done = 0;
+	unsigned int i;
+
+	for (chunk = r->reaped; chunk < xbz_nr_leaves(r); chunk++) {
+		u64 *leaf = r->leaf[chunk];
+		struct xbz_queue *q = xbz_queue_of(s, r, chunk * XBZRLE_CHUNK_PAGES);
+		LIST_HEAD(pages);
+
+		cond_resched();
+		if (leaf) {
+			if (done >= XBZ_REAP_PAGES)
+				break;
+			smp_mb(); /* (A) of queue.c */
+			if (!mutex_trylock(&q->lock))
+				continue;
+			for (i = 0; i < XBZRLE_CHUNK_PAGES; i++)
+				xbz_cache_forget(&q->cache, &leaf[i], &pages);
+			xbz_queue_unlock(s, q);
+			xbz_cache_pages_free(&pages);
+			xbz_mem_free(leaf, XBZRLE_CHUNK_PAGES, sizeof(*leaf));
+			r->leaf[chunk] = NULL;
+			done += XBZRLE_CHUNK_PAGES;
+		}
+		if (chunk == r->reaped)
+			r->reaped++;
+	}
+	return done;
+}
+
+/**
+ * xbz_region_reap() - free the regions that were removed, some pages at a time
+ * @s: the session
+ *
+ * Context: the reaper.
+ * Return: false if nothing is left to do, or the rest waits for a holder of a queue.
+ */
+bool xbz_region_reap(struct xbz_session *s)
+{
+	struct xbz_region *r;
+	unsigned long done;
+
+	spin_lock(&s->stat_lock);
+	r = list_first_entry_or_null(&s->dead, struct xbz_region, dead);
+	spin_unlock(&s->stat_lock);
+	if (!r)
+		return false;
+	done = xbz_region_reap_some(s, r);
+	if (r->reaped < xbz_nr_leaves(r))
+		return done;
+	spin_lock(&s->stat_lock);
+	list_del(&r->dead);
+	spin_unlock(&s->stat_lock);
+	xbz_region_free(r);
+	return true;
+}
+
+/* Nothing finds it any more; the reaper frees it. */
 static void xbz_region_remove(struct xbz_session *s, struct xbz_region *r)
 {
-	xbz_region_forget(s, r, 0, r->nr_pages);
-
 	mutex_lock(&s->map_lock);
 	s->regions[r->id] = NULL;
 	while (s->regions_end && !s->regions[s->regions_end - 1])
@@ -215,11 +274,15 @@ static void xbz_region_remove(struct xbz_session *s, struct xbz_region *r)
 	mutex_unlock(&s->map_lock);
 	WRITE_ONCE(s->nr_regions, s->nr_regions - 1);
 	WRITE_ONCE(s->pages, s->pages - r->nr_pages);
-	xbz_region_free(r);
+
+	spin_lock(&s->stat_lock);
+	list_add_tail(&r->dead, &s->dead);
+	spin_unlock(&s->stat_lock);
+	xbz_session_kick(s);
 }
 
 /**
- * xbz_region_del() - remove a region and its cached pages
+ * xbz_region_del() - remove a region; its memory and cached pages are freed later
  * @s: the session
  * @id: the region
  *

@@ -7,6 +7,7 @@
 #include "core/record.h"
 
 #include <linux/bits.h>
+#include <linux/list.h>
 #include <linux/types.h>
 
 struct xbz_session;
@@ -35,6 +36,8 @@ struct xbzrle_slot;
  * @needs_clear: a bit for each log block: bits of it were fetched and KVM's log
  *	must be cleared before one of its pages is read
  * @leaf: the cache's words, an array for each chunk or NULL
+ * @dead: its place among those that wait for the reaper
+ * @reaped: chunks at its start that have no words any more
  */
 struct xbz_region {
 	u32 id;
@@ -43,10 +46,12 @@ struct xbz_region {
 	struct xbz_block block;
 	char name[256];
 	unsigned int nr_slots;
-	struct xbz_pages bitmap_pages;
+	struct xbz_pages *bitmap_pages;
 	u64 *bitmap;
 	unsigned long *needs_clear;
 	u64 **leaf;
+	struct list_head dead;
+	unsigned long reaped;
 };
 
 /**
@@ -69,6 +74,7 @@ struct xbz_slot {
 int xbz_region_add(struct xbz_session *s, struct xbzrle_region *arg);
 int xbz_region_del(struct xbz_session *s, u32 id);
 void xbz_region_del_all(struct xbz_session *s);
+bool xbz_region_reap(struct xbz_session *s);
 void xbz_region_forget(struct xbz_session *s, struct xbz_region *r,
 		       unsigned long page, unsigned long end);
 u64 xbz_region_dirty(const struct xbz_region *r);

@@ -19,48 +19,61 @@
  */
 #include "ring.h"
 #include "memory.h"
+#include "reap.h"
 
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include <linux/xbzrle.h>
 
-static void xbz_pages_drop(struct xbz_pages *p)
+static void xbz_pages_free(struct xbz_pages *p)
 {
 	unsigned long i;
 
-	for (i = 0; i < p->nr && p->page[i]; i++) {
+	if (p->vaddr)
+		vunmap(p->vaddr);
+	for (i = 0; p->page && i < p->nr && p->page[i]; i++) {
 		xbz_mem_page_free(p->page[i]);
 		cond_resched();
 	}
 	xbz_mem_free(p->page, p->nr + p->twice, sizeof(*p->page));
-	p->page = NULL;
+	kfree(p);
+}
+
+static void xbz_pages_reap(struct work_struct *work)
+{
+	xbz_pages_free(container_of(work, struct xbz_pages, reap));
 }
 
 /**
- * xbz_pages_alloc() - allocate and map zeroed pages
- * @p: to be filled
+ * xbz_pages_new() - allocate and map zeroed pages
  * @nr: number of pages, bounded by the caller
  * @twice: number of pages at the end to map a second time behind it
  *
  * Context: may sleep.
- * Return: 0, or -ENOMEM.
+ * Return: the pages, to be released with xbz_pages_put(), or NULL.
  */
-int xbz_pages_alloc(struct xbz_pages *p, unsigned long nr, unsigned long twice)
+struct xbz_pages *xbz_pages_new(unsigned long nr, unsigned long twice)
 {
+	struct xbz_pages *p = kzalloc(sizeof(*p), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	unsigned long i;
 
+	if (!p)
+		return NULL;
+	refcount_set(&p->refs, 1);
+	INIT_WORK(&p->reap, xbz_pages_reap);
 	p->page = xbz_mem_zalloc(nr + twice, sizeof(*p->page));
 	if (!p->page)
-		return -ENOMEM;
+		goto err_free;
 	p->nr = nr;
 	p->twice = twice;
 
 	for (i = 0; i < nr; i++) {
 		p->page[i] = xbz_mem_page(false);
 		if (!p->page[i] || fatal_signal_pending(current))
-			goto err_drop;
+			goto err_free;
 		clear_highpage(p->page[i]);
 		cond_resched();
 	}
@@ -69,30 +82,46 @@ int xbz_pages_alloc(struct xbz_pages *p, unsigned long nr, unsigned long twice)
 
 	p->vaddr = vmap(p->page, nr + twice, VM_MAP, PAGE_KERNEL);
 	if (!p->vaddr)
-		goto err_drop;
-	return 0;
+		goto err_free;
+	return p;
 
-err_drop:
-	xbz_pages_drop(p);
-	return -ENOMEM;
+err_free:
+	xbz_pages_free(p);
+	return NULL;
 }
 
 /**
- * xbz_pages_free() - unmap, wipe and free pages
- * @p: filled by xbz_pages_alloc(), or all zero
+ * xbz_pages_put() - release pages
+ * @p: from xbz_pages_new(), or NULL
  *
- * A process that has mapped them keeps the wiped pages until it unmaps them.
+ * The last reference has them wiped and freed. Before that a process has them mapped,
+ * so they stay charged.
  *
- * Context: may sleep.
+ * Context: any.
  */
-void xbz_pages_free(struct xbz_pages *p)
+void xbz_pages_put(struct xbz_pages *p)
 {
-	if (!p->page)
-		return;
-	vunmap(p->vaddr);
-	p->vaddr = NULL;
-	xbz_pages_drop(p);
+	if (p && refcount_dec_and_test(&p->refs))
+		xbz_reap(&p->reap);
 }
+
+/* A mapping is split. */
+static void xbz_pages_vm_open(struct vm_area_struct *vma)
+{
+	struct xbz_pages *p = vma->vm_private_data;
+
+	refcount_inc(&p->refs);
+}
+
+static void xbz_pages_vm_close(struct vm_area_struct *vma)
+{
+	xbz_pages_put(vma->vm_private_data);
+}
+
+static const struct vm_operations_struct xbz_pages_vm_ops = {
+	.open = xbz_pages_vm_open,
+	.close = xbz_pages_vm_close,
+};
 
 /**
  * xbz_pages_mmap() - map all of the pages into a process
@@ -106,9 +135,11 @@ void xbz_pages_free(struct xbz_pages *p)
  * Return: 0, -EINVAL for a private mapping or another size, -EPERM for an
  * executable mapping or a writable one of read-only pages, or -ENOMEM.
  */
-int xbz_pages_mmap(const struct xbz_pages *p, struct vm_area_struct *vma,
+int xbz_pages_mmap(struct xbz_pages *p, struct vm_area_struct *vma,
 		   bool writable)
 {
+	int ret;
+
 	if (!(vma->vm_flags & VM_SHARED) ||
 	    vma_pages(vma) != p->nr + p->twice)
 		return -EINVAL;
@@ -117,7 +148,13 @@ int xbz_pages_mmap(const struct xbz_pages *p, struct vm_area_struct *vma,
 
 	xbz_vm_flags_mod(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP,
 			 writable ? VM_MAYEXEC : VM_MAYEXEC | VM_MAYWRITE);
-	return vm_map_pages_zero(vma, p->page, p->nr + p->twice);
+	ret = vm_map_pages_zero(vma, p->page, p->nr + p->twice);
+	if (ret)
+		return ret;
+	refcount_inc(&p->refs);
+	vma->vm_private_data = p;
+	vma->vm_ops = &xbz_pages_vm_ops;
+	return 0;
 }
 
 /**
@@ -131,36 +168,36 @@ int xbz_pages_mmap(const struct xbz_pages *p, struct vm_area_struct *vma,
 int xbz_ring_init(struct xbz_ring *ring, u64 size)
 {
 	unsigned long nr = size >> PAGE_SHIFT;
-	int ret;
 
-	ret = xbz_pages_alloc(&ring->cons_pages, 1, 0);
-	if (ret)
-		return ret;
-	ret = xbz_pages_alloc(&ring->prod_pages, 1 + nr, nr);
-	if (ret)
+	ring->cons_pages = xbz_pages_new(1, 0);
+	if (!ring->cons_pages)
+		return -ENOMEM;
+	ring->prod_pages = xbz_pages_new(1 + nr, nr);
+	if (!ring->prod_pages)
 		goto err_cons;
 
-	ring->cons = ring->cons_pages.vaddr;
-	ring->prod = ring->prod_pages.vaddr;
-	ring->data = ring->prod_pages.vaddr + PAGE_SIZE;
+	ring->cons = ring->cons_pages->vaddr;
+	ring->prod = ring->prod_pages->vaddr;
+	ring->data = ring->prod_pages->vaddr + PAGE_SIZE;
 	ring->size = size;
 	return 0;
 
 err_cons:
-	xbz_pages_free(&ring->cons_pages);
-	return ret;
+	xbz_pages_put(ring->cons_pages);
+	ring->cons_pages = NULL;
+	return -ENOMEM;
 }
 
 /**
  * xbz_ring_destroy() - free a ring
  * @ring: the ring, or a zeroed one
  *
- * Context: may sleep.
+ * Context: any.
  */
 void xbz_ring_destroy(struct xbz_ring *ring)
 {
-	xbz_pages_free(&ring->prod_pages);
-	xbz_pages_free(&ring->cons_pages);
+	xbz_pages_put(ring->prod_pages);
+	xbz_pages_put(ring->cons_pages);
 }
 
 /**
@@ -210,9 +247,9 @@ int xbz_ring_mmap(struct xbz_ring *ring, struct vm_area_struct *vma,
 {
 	switch (pgoff) {
 	case 0:
-		return xbz_pages_mmap(&ring->cons_pages, vma, true);
+		return xbz_pages_mmap(ring->cons_pages, vma, true);
 	case 1:
-		return xbz_pages_mmap(&ring->prod_pages, vma, false);
+		return xbz_pages_mmap(ring->prod_pages, vma, false);
 	default:
 		return -EINVAL;
 	}

@@ -4,8 +4,10 @@
 
 #include "core/ring.h"
 
+#include <linux/refcount.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 
 struct page;
 struct vm_area_struct;
@@ -17,21 +19,25 @@ struct xbzrle_ring_prod;
 
 /**
  * struct xbz_pages - pages that the kernel and a process map as one range
+ * @refs: the owner, and each mapping of a process
+ * @reap: wipes and frees all of it
  * @page: the pages
  * @nr: number of pages
  * @twice: number of pages at the end that are mapped a second time behind it
  * @vaddr: the kernel's mapping of @nr + @twice pages
  */
 struct xbz_pages {
+	refcount_t refs;
+	struct work_struct reap;
 	struct page **page;
 	unsigned long nr;
 	unsigned long twice;
 	void *vaddr;
 };
 
-int xbz_pages_alloc(struct xbz_pages *p, unsigned long nr, unsigned long twice);
-void xbz_pages_free(struct xbz_pages *p);
-int xbz_pages_mmap(const struct xbz_pages *p, struct vm_area_struct *vma,
+struct xbz_pages *xbz_pages_new(unsigned long nr, unsigned long twice);
+void xbz_pages_put(struct xbz_pages *p);
+int xbz_pages_mmap(struct xbz_pages *p, struct vm_area_struct *vma,
 		   bool writable);
 
 /**
@@ -46,8 +52,8 @@ int xbz_pages_mmap(const struct xbz_pages *p, struct vm_area_struct *vma,
  * @seen: the consumer's position at the last xbz_ring_reserve()
  */
 struct xbz_ring {
-	struct xbz_pages cons_pages;
-	struct xbz_pages prod_pages;
+	struct xbz_pages *cons_pages;
+	struct xbz_pages *prod_pages;
 	struct xbzrle_ring_cons *cons;
 	struct xbzrle_ring_prod *prod;
 	u8 *data;

@@ -3,14 +3,15 @@
  * A session's life, from SETUP to the last reference; the table of all sessions,
  * by which observers find them; and what concerns all of its queues at once.
  *
- * The session's file holds a reference, and so does each observer. The end of the
- * file frees all memory but the struct and the queues, and waits for no reader. So
- * an observer uses those only, and may be descheduled with its reference.
+ * The session's file holds a reference, and so does each observer. At the end of the
+ * file the reaper frees all memory but the struct and the queues, and waits for no
+ * reader. So an observer uses those only, and may be descheduled with its reference.
  */
 #include "session.h"
 #include "harvest.h"
 #include "memory.h"
 #include "netlink.h"
+#include "reap.h"
 #include "region.h"
 #include "shrink.h"
 
@@ -123,6 +124,65 @@ static void xbz_session_unpublish(struct xbz_session *s)
 	xa_unlock(&xbz_sessions);
 }
 
+static bool xbz_session_empty(const struct xbz_session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr_queues; i++)
+		if (READ_ONCE(s->queues[i].counters.cache_pages))
+			return false;
+	return list_empty(&s->dead);
+}
+
+/*
+ * What requesters want dropped, some of it; and the rest of a session that has ended.
+ * If a queue's lock is held, its holder kicks the reaper again.
+ */
+static void xbz_session_reap(struct work_struct *work)
+{
+	struct xbz_session *s = container_of(work, struct xbz_session, reap);
+	bool more = false, ended = READ_ONCE(s->ended);
+	unsigned int i;
+
+	if (ended) {
+		xbz_slot_del_all(s);
+		xbz_region_del_all(s);
+	}
+	for (i = 0; i < s->nr_queues; i++) {
+		struct xbz_queue *q = &s->queues[i];
+
+		if (ended)
+			xbz_queue_trim(q, READ_ONCE(q->counters.cache_pages));
+		more |= xbz_queue_reap(q);
+	}
+	more |= xbz_region_reap(s);
+	if (more) {
+		xbz_session_kick(s);
+	} else if (ended && s->regions && xbz_session_empty(s)) {
+		xa_destroy(&s->slots);
+		xbz_queues_destroy(s, s->nr_queues);
+		kfree(s->log_buf);
+		kfree(s->regions);
+		s->regions = NULL;
+		/* The file's. */
+		xbz_session_put(s);
+	}
+	xbz_session_put(s);
+}
+
+/**
+ * xbz_session_kick() - have the reaper drop what is to be dropped
+ * @s: the session
+ *
+ * Context: any; a reference or the session's lock is held.
+ */
+void xbz_session_kick(struct xbz_session *s)
+{
+	refcount_inc(&s->refs);
+	if (!xbz_reap(&s->reap))
+		refcount_dec(&s->refs);
+}
+
 /**
  * xbz_session_new() - create a session of the calling process
  * @arg: as XBZRLE_SETUP has it, defaults applied; the outputs are filled in
@@ -161,6 +221,8 @@ struct xbz_session *xbz_session_new(struct xbzrle_setup *arg)
 	if (ret)
 		goto err_log_buf;
 
+	INIT_LIST_HEAD(&s->dead);
+	INIT_WORK(&s->reap, xbz_session_reap);
 	init_rwsem(&s->lock);
 	mutex_init(&s->map_lock);
 	mutex_init(&s->log_lock);
@@ -221,7 +283,7 @@ err_free:
 
 /**
  * xbz_session_end() - end a session with its file
- * @s: the session
+ * @s: the session; the reaper releases it
  *
  * Context: may sleep; in any process, also after the session's own has exited.
  */
@@ -231,16 +293,11 @@ void xbz_session_end(struct xbz_session *s)
 	xbz_shrink_del(s);
 	xbz_event(s, XBZRLE_CMD_SESSION_END);
 
-	xbz_slot_del_all(s);
-	xa_destroy(&s->slots);
-	xbz_region_del_all(s);
-	xbz_queues_destroy(s, s->nr_queues);
-	kfree(s->log_buf);
-	kfree(s->regions);
 	if (s->vm)
 		fput(s->vm);
 	mmdrop(s->mm);
-	xbz_session_put(s);
+	WRITE_ONCE(s->ended, true);
+	xbz_session_kick(s);
 }
 
 static int xbz_mmap_locked(struct xbz_session *s, struct vm_area_struct *vma)
@@ -255,7 +312,7 @@ static int xbz_mmap_locked(struct xbz_session *s, struct vm_area_struct *vma)
 		r = i < XBZRLE_MAX_REGIONS ? xbz_region_find(s, i) : NULL;
 		if (!r || pgoff)
 			return -EINVAL;
-		return xbz_pages_mmap(&r->bitmap_pages, vma, true);
+		return xbz_pages_mmap(r->bitmap_pages, vma, true);
 	}
 	i = (offset - XBZ_MMAP_RINGS) / XBZ_MMAP_WINDOW;
 	if (i >= s->nr_queues)
@@ -323,18 +380,9 @@ int xbz_session_cache(struct xbz_session *s, struct xbzrle_cache *arg)
 
 	arg->old_bytes = xbz_session_resize(s, arg->cache_bytes);
 	arg->used_bytes = 0;
-	for (i = 0; i < s->nr_queues; i++) {
-		struct xbz_queue *q = &s->queues[i];
-
-		LIST_HEAD(pages);
-
-		/* A requester may hold the lock: do not leave the rest to it. */
-		mutex_lock(&q->lock);
-		xbz_cache_take(&q->cache, xbz_cache_excess(&q->cache), &pages);
-		arg->used_bytes += q->counters.cache_pages << XBZRLE_PAGE_SHIFT;
-		xbz_queue_unlock(q);
-		xbz_cache_pages_free(&pages);
-	}
+	for (i = 0; i < s->nr_queues; i++)
+		arg->used_bytes += READ_ONCE(s->queues[i].counters.cache_pages)
+				   << XBZRLE_PAGE_SHIFT;
 	return 0;
 }
 
@@ -400,7 +448,7 @@ u64 xbz_session_next_pass(struct xbz_session *s, u64 dirty)
 	for (i = 0; next.pages != s->now.pages && i < s->nr_queues; i++) {
 		mutex_lock(&s->queues[i].lock);
 		xbz_cache_pass(&s->queues[i].cache);
-		xbz_queue_unlock(&s->queues[i]);
+		xbz_queue_unlock(s, &s->queues[i]);
 	}
 
 	spin_lock(&s->stat_lock);
@@ -514,22 +562,12 @@ void xbz_session_passes(struct xbz_session *s, struct xbz_pass *now,
 	now->bytes = sum.bytes - now->bytes;
 }
 
-static u64 xbz_session_trim(struct xbz_session *s)
-{
-	unsigned long dropped = 0;
-	unsigned int i;
-
-	for (i = 0; i < s->nr_queues; i++)
-		dropped += xbz_queue_trim(&s->queues[i], 0);
-	return (u64)dropped << XBZRLE_PAGE_SHIFT;
-}
-
 /**
  * xbz_session_resize() - change the limit of a session's cache
  * @s: the session
- * @bytes: the new limit
+ * @bytes: the new limit; the reaper drops what is above it
  *
- * Context: may sleep; a reference or the session's lock is held, no queue's.
+ * Context: any; a reference or the session's lock is held.
  * Return: the previous limit.
  */
 u64 xbz_session_resize(struct xbz_session *s, u64 bytes)
@@ -544,30 +582,30 @@ u64 xbz_session_resize(struct xbz_session *s, u64 bytes)
 		WRITE_ONCE(s->queues[i].counters.cache_limit,
 			   xbz_shard_pages(bytes, s->nr_queues));
 	spin_unlock(&s->stat_lock);
-	xbz_session_trim(s);
+	xbz_session_kick(s);
 	return old;
 }
 
 /**
- * xbz_session_flush() - drop all cached pages of a session
+ * xbz_session_flush() - have all cached pages of a session dropped
  * @s: the session
  *
- * Pages that are cached during the call may stay.
- *
- * Context: may sleep; a reference or the session's lock is held, no queue's.
- * Return: bytes of cached pages that were dropped here.
+ * Context: any; a reference or the session's lock is held.
+ * Return: bytes of the cached pages, which the reaper drops.
  */
 u64 xbz_session_flush(struct xbz_session *s)
 {
-	u64 dropped = 0;
 	unsigned int i;
+	u64 pages = 0;
 
 	for (i = 0; i < s->nr_queues; i++) {
-		struct xbz_queue *q = &s->queues[i];
+		u64 nr = READ_ONCE(s->queues[i].counters.cache_pages);
 
-		dropped += xbz_queue_trim(q, READ_ONCE(q->counters.cache_pages));
+		xbz_queue_trim(&s->queues[i], nr);
+		pages += nr;
 	}
-	return dropped << XBZRLE_PAGE_SHIFT;
+	xbz_session_kick(s);
+	return pages << XBZRLE_PAGE_SHIFT;
 }
 
 /**
@@ -602,7 +640,7 @@ void xbz_sessions_totals(struct xbzrle_counters *sum, u64 *started, u64 *ended)
  * Each session drops the same share of its cached pages. Other memory stays, so
  * this may not be enough.
  *
- * Context: may sleep; no queue's lock is held.
+ * Context: may sleep.
  */
 void xbz_sessions_trim(void)
 {
@@ -626,6 +664,7 @@ void xbz_sessions_trim(void)
 
 			xbz_queue_trim(q, (nr * share >> 16) + 1);
 		}
+		xbz_session_kick(s);
 		xbz_session_put(s);
 	}
 }

@@ -5,12 +5,14 @@
 #include "queue.h"
 
 #include <linux/bits.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <linux/xbzrle.h>
 
@@ -57,7 +59,7 @@ struct xbz_pass {
  *	@lock and the mmap lock
  * @log_lock: serializes clearing of KVM's log, inside a queue's lock; protects
  *	@log_buf and the slots' bits while @lock is held for reading
- * @stat_lock: protects @now, @last, and changes of @cache_bytes
+ * @stat_lock: protects @now, @last, @dead, and changes of @cache_bytes
  * @refs: the file, and observers
  * @id: its number on this host
  * @name: the VM's name
@@ -80,6 +82,9 @@ struct xbz_pass {
  * @slot_pages: pages of all slots
  * @log_buf: a part of a KVM bitmap
  * @counters: those of the whole session
+ * @dead: regions that wait for the reaper
+ * @ended: its file is closed; the reaper frees all but the struct and the queues
+ * @reap: what the reaper does for it; holds a reference while it waits
  * @shrink_item: its item in the shrinker's list
  * @refused: cache_refused of its counters at the start of the pass
  * @now: the current pass
@@ -118,6 +123,9 @@ struct xbz_session {
 	u64 *log_buf;
 
 	struct xbzrle_counters counters;
+	struct list_head dead;
+	bool ended;
+	struct work_struct reap;
 	struct xbz_shrink_item *shrink_item;
 	u64 refused;
 	struct xbz_pass now;
@@ -135,6 +143,9 @@ int xbz_session_invalidate(struct xbz_session *s,
 int xbz_session_cache(struct xbz_session *s, struct xbzrle_cache *arg);
 int xbz_session_counters(struct xbz_session *s, struct xbzrle_counters *arg);
 u64 xbz_session_next_pass(struct xbz_session *s, u64 dirty);
+
+/* For requesters. */
+void xbz_session_kick(struct xbz_session *s);
 
 /* For observers, which hold a reference. */
 struct xbz_session *xbz_session_get(u32 id);

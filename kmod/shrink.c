@@ -83,7 +83,8 @@ static unsigned long xbz_shrink_session(struct xbz_session *s, unsigned long nr)
 		u64 copies = READ_ONCE(q->counters.cache_pages);
 
 		if (copies)
-			dropped += xbz_queue_trim(q, copies * nr / pages + 1);
+			dropped += xbz_queue_reclaim(s, q,
+						     copies * nr / pages + 1);
 	}
 	return dropped;
 }

@@ -67,6 +67,11 @@ uint64_t xbzt_memory_used(void)
 	return xbzt_info().memory_used;
 }
 
+void xbzt_assert_all_freed(void)
+{
+	xbzt_eventually(!xbzt_memory_used());
+}
+
 void *xbzt_map(int fd, uint64_t offset, size_t bytes, bool writable)
 {
 	void *p = mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0),

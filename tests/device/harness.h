@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <unistd.h>
 
 #define XBZT_PAGE XBZRLE_PAGE_SIZE
 #define XBZT_RING_MIN (64 << 10)
@@ -140,8 +141,22 @@ int xbzt_lowest_fd(void);
 /* XBZRLE_INFO, which must not fail. */
 struct xbzrle_info xbzt_info(void);
 
-/* What all sessions use of the host's limit. */
+/* What all sessions use of the host's limit; the reaper may be making it less. */
 uint64_t xbzt_memory_used(void);
+
+/* Waits for the reaper: fails if the condition is not true in half a minute. */
+#define xbzt_eventually(condition) \
+do { \
+	unsigned int xbzt_tries = 0; \
+\
+	while (!(condition)) { \
+		assert_true(xbzt_tries++ < 30000); \
+		usleep(1000); \
+	} \
+} while (0)
+
+/* No session is open; those that were have left nothing behind. */
+void xbzt_assert_all_freed(void);
 
 /* Makes a session on an open device, or on one that is opened just for it. */
 struct xbzt_session *xbzt_open_on(int device, const struct xbzt_config *config);

@@ -187,7 +187,6 @@ static void call_until_killed(int (*call)(struct victim *v))
 
 static void kill_in(const char *name, int (*call)(struct victim *v))
 {
-	uint64_t before = xbzt_memory_used();
 	unsigned int i;
 
 	for (i = 0; i < KILLS; i++) {
@@ -211,7 +210,7 @@ static void kill_in(const char *name, int (*call)(struct victim *v))
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		if (!WIFSIGNALED(status))
 			fail_msg("%s: it ended by itself: 0x%x", name, status);
-		assert_int_equal(xbzt_memory_used(), before);
+		xbzt_assert_all_freed();
 	}
 }
 

@@ -19,22 +19,47 @@ static bool all_zero(const uint8_t *p, size_t n)
 	return !n || (!p[0] && !memcmp(p, p + 1, n - 1));
 }
 
-/* Breaks if a bitmap is given back with what it held. */
+/* Sends memory into a pipe, which then has its pages. */
+static void into_pipe(const int *fds, const void *p, size_t n)
+{
+	struct iovec iov = { (void *)p, n };
+
+	assert_int_equal(vmsplice(fds[1], &iov, 1, 0), n);
+}
+
+static bool pipe_is_zero(const int *fds, void *buf, size_t n)
+{
+	assert_int_equal(read(fds[0], buf, n), n);
+	return all_zero(buf, n);
+}
+
+/*
+ * Breaks if a bitmap is given back with what it held, or while the process has it
+ * mapped: in any case it is then used by others.
+ */
 static void test_invariant_9_bitmap(void **state)
 {
 	struct xbzt_session *s = xbzt_open(NULL);
-	struct xbzt_region *r = xbzt_region(s, "ram", 3000);
+	struct xbzt_region *r = xbzt_region(s, "ram", 40000);
 	struct xbzrle_region_del arg = { .size = sizeof(arg), .region = r->id };
+	uint64_t used = xbzt_memory_used();
+	uint8_t buf[XBZT_PAGE];
+	int fds[2];
 
 	(void)state;
 	memset(r->bitmap, 0xff, r->bitmap_bytes);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	into_pipe(fds, r->bitmap, sizeof(buf));
 	assert_int_equal(xbzt_ioctl(s->fd, XBZRLE_REGION_DEL, &arg), 0);
 	/* The mapping is there still; nothing reads it any more. */
-	assert_true(all_zero((uint8_t *)r->bitmap, r->bitmap_bytes));
 	memset(r->bitmap, 0xff, r->bitmap_bytes);
 	xbzt_region_forget(s, r);
+	xbzt_eventually(xbzt_memory_used() < used);
+	assert_true(pipe_is_zero(fds, buf, sizeof(buf)));
 	xbzt_region(s, "ram", 100);
 	xbzt_assert_works(s);
+	close(fds[0]);
+	close(fds[1]);
 	xbzt_close(s);
 }
 
@@ -47,7 +72,6 @@ static void test_invariant_9_ring(void **state)
 	struct xbzt_session *s = xbzt_open(&(struct xbzt_config){
 		.ring_bytes = XBZT_RING_MIN });
 	struct xbzt_region *r = xbzt_region(s, "ram", 10);
-	struct iovec iov = { (void *)s->queues[0].data, 8 * XBZT_PAGE };
 	uint8_t sent[8 * XBZT_PAGE];
 	struct xbzrle_encode arg = { 0 };
 	uint64_t page;
@@ -60,11 +84,11 @@ static void test_invariant_9_ring(void **state)
 	xbzt_encode(s, 0, &arg);
 	assert_true(arg.bytes > sizeof(sent));
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	assert_int_equal(vmsplice(fds[1], &iov, 1, 0), sizeof(sent));
+	into_pipe(fds, s->queues[0].data, sizeof(sent));
 	/* The session is freed here: nothing refers to its file any more. */
 	xbzt_close(s);
-	assert_int_equal(read(fds[0], sent, sizeof(sent)), sizeof(sent));
-	assert_true(all_zero(sent, sizeof(sent)));
+	xbzt_assert_all_freed();
+	assert_true(pipe_is_zero(fds, sent, sizeof(sent)));
 	close(fds[0]);
 	close(fds[1]);
 }
@@ -116,7 +140,7 @@ static void test_invariant_9_closed_session(void **state)
 	assert_int_equal(c.cache_pages, PAGES);
 	assert_true(xbzt_secret_found(x.seed) >= PAGES);
 	xbzt_close(x.s);
-	assert_int_equal(xbzt_secret_found(x.seed), 0);
+	xbzt_eventually(!xbzt_secret_found(x.seed));
 }
 
 /*
@@ -146,7 +170,7 @@ static void test_invariant_9_smaller_cache(void **state)
 	(void)state;
 	overwrite_ring(&x);
 	assert_int_equal(xbzt_cache(x.s, 0), 0);
-	assert_int_equal(xbzt_secret_found(x.seed), 0);
+	xbzt_eventually(!xbzt_secret_found(x.seed));
 	xbzt_close(x.s);
 }
 
@@ -160,7 +184,7 @@ static void test_invariant_9_invalidated(void **state)
 	(void)state;
 	overwrite_ring(&x);
 	assert_int_equal(xbzt_ioctl(x.s->fd, XBZRLE_INVALIDATE, &arg), 0);
-	assert_int_equal(xbzt_secret_found(x.seed), 0);
+	xbzt_eventually(!xbzt_secret_found(x.seed));
 	xbzt_close(x.s);
 }
 
@@ -172,7 +196,7 @@ static void test_invariant_9_deleted_region(void **state)
 	(void)state;
 	overwrite_ring(&x);
 	xbzt_region_del(x.s, x.r);
-	assert_int_equal(xbzt_secret_found(x.seed), 0);
+	xbzt_eventually(!xbzt_secret_found(x.seed));
 	xbzt_close(x.s);
 }
 
@@ -185,7 +209,7 @@ static void test_invariant_9_page_becomes_zero(void **state)
 	overwrite_ring(&x);
 	xbzt_dirty_all(x.r);
 	xbzt_pass(x.s);
-	assert_int_equal(xbzt_secret_found(x.seed), 0);
+	xbzt_eventually(!xbzt_secret_found(x.seed));
 	xbzt_close(x.s);
 }
 

@@ -278,21 +278,21 @@ static void xbz_cache_counts_host_memory(struct kunit *test)
  */
 static void xbz_pages_are_twice_there_and_wiped(struct kunit *test)
 {
-	struct xbz_pages p = {};
+	struct xbz_pages *p = xbz_pages_new(5, 4);
 	struct page *kept;
 	u8 *bytes;
 
-	KUNIT_ASSERT_EQ(test, xbz_pages_alloc(&p, 5, 4), 0);
-	bytes = p.vaddr;
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	bytes = p->vaddr;
 	KUNIT_EXPECT_NULL(test, memchr_inv(bytes, 0, 9 * PAGE_SIZE));
 	memset(bytes + 3 * PAGE_SIZE, 0x55, 3 * PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, bytes[PAGE_SIZE], 0x55);
 	KUNIT_EXPECT_EQ(test, bytes[2 * PAGE_SIZE], 0);
 	KUNIT_EXPECT_EQ(test, bytes[8 * PAGE_SIZE], 0x55);
 
-	kept = p.page[4];
+	kept = p->page[4];
 	get_page(kept);
-	xbz_pages_free(&p);
+	xbz_test_reap(p);
 	KUNIT_EXPECT_NULL(test, memchr_inv(page_address(kept), 0, PAGE_SIZE));
 	put_page(kept);
 }

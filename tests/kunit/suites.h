@@ -6,6 +6,8 @@
 #ifndef XBZ_KUNIT_SUITES_H
 #define XBZ_KUNIT_SUITES_H
 
+#include "ring.h"
+
 #include <kunit/test.h>
 
 extern struct kunit_suite xbz_cache_suite;
@@ -13,5 +15,11 @@ extern struct kunit_suite xbz_codec_portable_suite;
 extern struct kunit_suite xbz_codec_avx2_suite;
 extern struct kunit_suite xbz_codec_avx512_suite;
 extern struct kunit_suite xbz_queue_suite;
+
+/* What the reaper does with pages; the suites may run before there is one. */
+static inline void xbz_test_reap(struct xbz_pages *p)
+{
+	p->reap.func(&p->reap);
+}
 
 #endif /* XBZ_KUNIT_SUITES_H */

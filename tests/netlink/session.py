@@ -68,6 +68,8 @@ class Session:
     def region(self, name, pages):
         """(memory, bitmap) of a new region."""
         memory = mmap.mmap(-1, pages * PAGE)
+        # Full of data: what a delta against zero makes short is not cached.
+        memory.write(os.urandom(pages * PAGE))
         address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
         done = call(self.fd, REGION_SET, REGION_STRUCT, 0, 0, 0, address, pages, 0, 0,
                     name.encode())

@@ -469,10 +469,10 @@ struct xbzrle_invalidate {
  * @flags: must be zero
  * @cache_bytes: the new limit, 0 for no cache
  * @old_bytes: out: the previous limit
- * @used_bytes: out: what the cache holds afterwards
+ * @used_bytes: out: what the cache holds at this moment
  *
  * Allowed at any time; waits for running ENCODEs. A smaller cache keeps what
- * still fits.
+ * still fits; the rest is dropped in the background.
  */
 struct xbzrle_cache {
 	__u32 size;

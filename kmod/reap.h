@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _XBZ_REAP_H
+#define _XBZ_REAP_H
+
+#include <linux/types.h>
+
+struct work_struct;
+
+int xbz_reap_init(void);
+void xbz_reap_exit(void);
+bool xbz_reap(struct work_struct *work);
+
+#endif /* _XBZ_REAP_H */
