@@ -22,24 +22,53 @@
 /* Pages that each queue takes between two looks at what is left. */
 #define XBZ_CREDIT 16UL
 
-/* The limit in MiB; 0 is a quarter of the host's memory. */
+/* The limit in MiB; 0 is the default. */
 static unsigned int xbz_mem_limit_mib;
+/* The default limit in pages, as it was when it was needed last; 0 at first. */
+static unsigned long xbz_mem_default;
 /* Pages in use. */
 static atomic_long_t xbz_mem_total;
 /* Allocations refused by the limit. */
 static atomic_long_t xbz_mem_refusals;
 
+/*
+ * The host's memory without the pools of huge pages. Their size is not known to
+ * modules, but the kernel counts all other memory by its use, except what drivers
+ * allocate by the page.
+ */
+static unsigned long xbz_mem_host(void)
+{
+	unsigned long pages = global_zone_page_state(NR_FREE_PAGES) +
+			      global_node_page_state(NR_PAGETABLE) +
+			      global_node_page_state_pages(NR_SLAB_RECLAIMABLE_B) +
+			      global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B) +
+			      atomic_long_read(&xbz_mem_total);
+	enum lru_list lru;
+
+	for_each_lru(lru)
+		pages += global_node_page_state(NR_LRU_BASE + lru);
+	return min(pages, totalram_pages());
+}
+
+static void xbz_mem_look(void)
+{
+	WRITE_ONCE(xbz_mem_default, xbz_mem_host() / 4);
+}
+
 static unsigned long xbz_mem_limit_pages(void)
 {
 	unsigned int mib = READ_ONCE(xbz_mem_limit_mib);
 
-	return mib ? (unsigned long)mib << (20 - PAGE_SHIFT) :
-		     totalram_pages() / 4;
+	if (mib)
+		return (unsigned long)mib << (20 - PAGE_SHIFT);
+	if (!READ_ONCE(xbz_mem_default))
+		xbz_mem_look();
+	return READ_ONCE(xbz_mem_default);
 }
 
 /**
  * xbz_mem_set_limit() - set the host's limit on all sessions
- * @mib: the limit in MiB, or 0 for a quarter of the host's memory
+ * @mib: the limit in MiB, or 0 for a quarter of the memory that is not hugetlb's
  *
  * Existing allocations are not reclaimed.
  */
@@ -55,6 +84,7 @@ void xbz_mem_set_limit(unsigned int mib)
  */
 u64 xbz_mem_limit(void)
 {
+	xbz_mem_look();
 	return (u64)xbz_mem_limit_pages() << PAGE_SHIFT;
 }
 
@@ -80,17 +110,16 @@ u64 xbz_mem_used(void)
  * xbz_mem_charge() - count pages before they are allocated
  * @pages: number of pages
  *
- * Return: false if the limit does not allow them.
+ * Return: false if the limit does not allow them; others are not refused for that.
  */
 bool xbz_mem_charge(unsigned long pages)
 {
 	unsigned long limit = xbz_mem_limit_pages();
+	long total = atomic_long_read(&xbz_mem_total);
 
-	if (pages <= limit &&
-	    atomic_long_add_return(pages, &xbz_mem_total) <= limit)
-		return true;
-	if (pages <= limit)
-		atomic_long_sub(pages, &xbz_mem_total);
+	while (pages <= limit && total <= limit - pages)
+		if (atomic_long_try_cmpxchg(&xbz_mem_total, &total, total + pages))
+			return true;
 	atomic_long_inc(&xbz_mem_refusals);
 	return false;
 }
@@ -118,6 +147,7 @@ static unsigned long xbz_mem_room(void)
 	unsigned long limit, room = xbz_memcg_room(&limit);
 	long host = si_mem_available();
 
+	xbz_mem_look();
 	room = xbz_mem_less(room, clamp(limit / 32, XBZ_MEMCG_MARGIN_MIN,
 					XBZ_MEMCG_MARGIN_MAX));
 	return min(room, xbz_mem_less(max(host, 0L), totalram_pages() / 64));
