@@ -12,6 +12,9 @@
  *
  * There is one lock. It is taken a few times for each batch and never held
  * while encoding. Wakeups are skipped if no thread sleeps.
+ *
+ * A pauser ends running ENCODEs by a signal, after which they stop at the next
+ * page. One that arrives just before ENCODE begins is lost, so it is repeated.
  */
 #include "pace.h"
 #include "session.h"
@@ -20,13 +23,18 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /*
  * Batches that a queue may be ahead by. The ring bounds their bytes, but a
  * batch of unchanged pages has none.
  */
 #define AHEAD 64
+
+/* After this time without an end of all ENCODEs, the signal is repeated. */
+#define SIGNAL_AGAIN_NS 1000000
 
 #define DEFAULT_BATCH_BYTES (64 << 10)
 #define DEFAULT_BATCH_PAGES 2048
@@ -75,7 +83,9 @@ struct worker {
  * @ahead: batches that a queue may be ahead by, at most AHEAD
  * @batch_bytes: bytes after which a batch ends
  * @batch_pages: dirty pages after which a batch ends
- * @lock: protects the workers and all members but @s, @nr and @batch_pages
+ * @signal: ends a running ENCODE, or 0
+ * @lock: protects the workers and all members but @s, @nr, @batch_pages and
+ *	@signal
  * @changed: the consumer and pausers sleep on it
  * @sleepers: number of threads that sleep on @changed
  * @flags: XBZRLE_ENCODE_*
@@ -91,6 +101,7 @@ struct xbzrle_workers {
 	unsigned int ahead;
 	uint64_t batch_bytes;
 	uint32_t batch_pages;
+	int signal;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	unsigned int sleepers;
@@ -181,10 +192,14 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* The thread blocks all signals: they are for the program's own threads. */
+/*
+ * The thread blocks all signals but the one that pauses it: they are for the
+ * program's own threads.
+ */
 static int start_thread(struct worker *k, const struct xbzrle_workers_config *cfg)
 {
-	sigset_t all, before;
+	sigset_t blocked, before;
+	char name[16];
 	pthread_attr_t attr;
 	cpu_set_t cpus;
 	int ret;
@@ -198,10 +213,16 @@ static int start_thread(struct worker *k, const struct xbzrle_workers_config *cf
 		ret = pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
 	}
 	if (!ret) {
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before);
+		sigfillset(&blocked);
+		if (cfg->signal)
+			sigdelset(&blocked, cfg->signal);
+		pthread_sigmask(SIG_SETMASK, &blocked, &before);
 		ret = pthread_create(&k->thread, &attr, work, k);
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	}
+	if (!ret) {
+		snprintf(name, sizeof(name), "xbzrle/%u", k->queue);
+		pthread_setname_np(k->thread, name);
 	}
 	pthread_attr_destroy(&attr);
 	return -ret;
@@ -211,7 +232,8 @@ static bool config_ok(const struct xbzrle_workers_config *cfg)
 {
 	uint32_t i;
 
-	if (cfg->size != sizeof(*cfg) || cfg->flags || cfg->reserved)
+	if (cfg->size != sizeof(*cfg) || cfg->flags || cfg->reserved ||
+	    cfg->signal < 0 || cfg->signal > SIGRTMAX)
 		return false;
 	for (i = 0; i < cfg->nr_cpus; i++)
 		if (cfg->cpus[i] >= CPU_SETSIZE)
@@ -223,6 +245,7 @@ int xbzrle_workers_start(struct xbzrle_workers **out, struct xbzrle_session *s,
 			 const struct xbzrle_workers_config *cfg)
 {
 	struct xbzrle_workers *w;
+	pthread_condattr_t attr;
 	unsigned int i;
 	int ret;
 
@@ -237,10 +260,14 @@ int xbzrle_workers_start(struct xbzrle_workers **out, struct xbzrle_session *s,
 	w->nr = s->nr_queues;
 	w->batch_bytes = cfg->batch_bytes ? cfg->batch_bytes : DEFAULT_BATCH_BYTES;
 	w->batch_pages = cfg->batch_pages ? cfg->batch_pages : DEFAULT_BATCH_PAGES;
+	w->signal = cfg->signal;
 	w->ahead = AHEAD;
 	w->paused = true;
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->changed, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->changed, &attr);
+	pthread_condattr_destroy(&attr);
 	for (i = 0; i < w->nr; i++) {
 		w->worker[i].w = w;
 		w->worker[i].queue = i;
@@ -259,12 +286,54 @@ int xbzrle_workers_start(struct xbzrle_workers **out, struct xbzrle_session *s,
 	return 0;
 }
 
+/* Returns whether any worker is in ENCODE; such workers get the signal. */
+static bool signal_encoders(const struct xbzrle_workers *w)
+{
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < w->nr; i++) {
+		if (w->worker[i].state != WORKER_ENCODING)
+			continue;
+		any = true;
+		/* A single queue has no thread. */
+		if (w->signal && w->nr_threads)
+			pthread_kill(w->worker[i].thread, w->signal);
+	}
+	return any;
+}
+
+static void wait_until_signal_again(struct xbzrle_workers *w)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += SIGNAL_AGAIN_NS;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	w->sleepers++;
+	pthread_cond_timedwait(&w->changed, &w->lock, &until);
+	w->sleepers--;
+}
+
+void xbzrle_workers_pause(struct xbzrle_workers *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->paused = true;
+	while (signal_encoders(w))
+		wait_until_signal_again(w);
+	pthread_mutex_unlock(&w->lock);
+}
+
 void xbzrle_workers_stop(struct xbzrle_workers *w)
 {
 	unsigned int i;
 
 	if (!w)
 		return;
+	xbzrle_workers_pause(w);
 	pthread_mutex_lock(&w->lock);
 	w->stopping = true;
 	for (i = 0; i < w->nr_threads; i++)
@@ -277,25 +346,6 @@ void xbzrle_workers_stop(struct xbzrle_workers *w)
 	pthread_cond_destroy(&w->changed);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
-}
-
-static bool any_encodes(const struct xbzrle_workers *w)
-{
-	unsigned int i;
-
-	for (i = 0; i < w->nr; i++)
-		if (w->worker[i].state == WORKER_ENCODING)
-			return true;
-	return false;
-}
-
-void xbzrle_workers_pause(struct xbzrle_workers *w)
-{
-	pthread_mutex_lock(&w->lock);
-	w->paused = true;
-	while (any_encodes(w))
-		wait_for_change(w);
-	pthread_mutex_unlock(&w->lock);
 }
 
 void xbzrle_workers_resume(struct xbzrle_workers *w, uint32_t flags)

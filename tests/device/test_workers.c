@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,8 @@ static uint8_t *pages(void)
 	return p;
 }
 
-static struct guest *guest_start(unsigned int nr_queues, uint64_t batch_bytes)
+static struct guest *guest_start_signal(unsigned int nr_queues, uint64_t batch_bytes,
+					int signal)
 {
 	const struct xbzrle_config cfg = {
 		.size = sizeof(cfg), .nr_queues = nr_queues, .vm_fd = -1,
@@ -50,7 +52,8 @@ static struct guest *guest_start(unsigned int nr_queues, uint64_t batch_bytes)
 	/* Unchanged pages are not what ends a batch. */
 	const struct xbzrle_workers_config how = { .size = sizeof(how),
 						   .batch_bytes = batch_bytes,
-						   .batch_pages = PAGES };
+						   .batch_pages = PAGES,
+						   .signal = signal };
 	struct guest *g = calloc(1, sizeof(*g));
 	uint32_t region;
 
@@ -68,6 +71,11 @@ static struct guest *guest_start(unsigned int nr_queues, uint64_t batch_bytes)
 						   &g->bitmap), 0);
 	assert_int_equal(xbzrle_workers_start(&g->w, g->s, &how), 0);
 	return g;
+}
+
+static struct guest *guest_start(unsigned int nr_queues, uint64_t batch_bytes)
+{
+	return guest_start_signal(nr_queues, batch_bytes, 0);
 }
 
 static void guest_end(struct guest *g)
@@ -212,6 +220,46 @@ static void test_pause(void **state)
 		usleep(5000);
 		assert_int_equal(pages_done(g), done);
 	}
+	guest_end(g);
+}
+
+static void on_signal(int signal)
+{
+	(void)signal;
+}
+
+/*
+ * Breaks if a batch under way is not ended by a pause's signal, or loses pages by
+ * that, or if the end of the threads waits for one.
+ */
+static void test_pause_by_signal(void **state)
+{
+	const struct sigaction act = { .sa_handler = on_signal };
+	unsigned int round, queue, ended = 0;
+	struct xbzrle_batch b;
+	struct guest *g;
+	uint64_t taken;
+
+	(void)state;
+	assert_int_equal(sigaction(SIGURG, &act, NULL), 0);
+	g = guest_start_signal(2, 0, SIGURG);
+	for (round = 0; round < 500 && !ended; round++) {
+		dirty_unchanged(g);
+		taken = 0;
+		xbzrle_workers_resume(g->w, 0);
+		usleep(round % 20 * 100);
+		xbzrle_workers_pause(g->w);
+		while (xbzrle_workers_next(g->w, &queue, &b) == 1) {
+			ended += !!(b.status & XBZRLE_STATUS_SIGNAL);
+			taken += b.pages;
+			send(g, queue, &b);
+		}
+		xbzrle_workers_resume(g->w, 0);
+		assert_int_equal(taken + drain(g), PAGES);
+	}
+	assert_int_not_equal(ended, 0);
+	dirty_unchanged(g);
+	xbzrle_workers_resume(g->w, 0);
 	guest_end(g);
 }
 
@@ -373,6 +421,7 @@ static unsigned long thread_ticks(const char *tid)
 	assert_true(fread(text, 1, sizeof(text) - 1, f) > 0);
 	fclose(f);
 	/* A name may have anything in it, but is in brackets. */
+	assert_non_null(strstr(text, "(xbzrle/"));
 	end = strrchr(text, ')');
 	assert_non_null(end);
 	fields = sscanf(end, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
@@ -381,7 +430,7 @@ static unsigned long thread_ticks(const char *tid)
 	return user + system;
 }
 
-/* Those of the queues' threads, which are all but this one. */
+/* Those of the queues' threads, which are all but this one, and have names. */
 static unsigned long all_ticks(unsigned int *threads)
 {
 	DIR *tasks = opendir("/proc/self/task");
@@ -476,6 +525,10 @@ static void test_errors(void **state)
 	how.cpus = cpu;
 	how.nr_cpus = 2;
 	assert_int_equal(xbzrle_workers_start(&more, g->s, &how), -EINVAL);
+	how.nr_cpus = 0;
+	how.signal = SIGRTMAX + 1;
+	assert_int_equal(xbzrle_workers_start(&more, g->s, &how), -EINVAL);
+	how.signal = 0;
 	xbzrle_workers_stop(NULL);
 	assert_int_equal(xbzrle_workers_release(g->w, 0, 1), -ERANGE);
 	assert_int_equal(xbzrle_workers_release(g->w, 2, 0), -ENOENT);
@@ -500,6 +553,7 @@ int main(void)
 		{ "test_while_the_guest_runs_eight_queues", test_while_the_guest_runs, NULL,
 		  NULL, &eight },
 		cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_pause_by_signal),
 		cmocka_unit_test(test_resume_while_encoding),
 		{ "test_nothing_is_released_one_queue", test_nothing_is_released, NULL,
 		  NULL, &one },

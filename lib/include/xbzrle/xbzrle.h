@@ -310,6 +310,9 @@ int xbzrle_session_counters(struct xbzrle_session *s, uint32_t queue,
  * @batch_pages: dirty pages to process for a batch; 0 for 2048
  * @nr_cpus: number of @cpus; 0 leaves placement to the scheduler
  * @cpus: processors to run on: worker q on @cpus[q modulo @nr_cpus]
+ * @signal: sent to threads that encode, when they are paused or stopped, so that
+ *	they end their batch at the next page; it must have a handler, which need
+ *	not do anything. 0 for none: their batches come to their ordinary end
  * @reserved: must be zero
  */
 struct xbzrle_workers_config {
@@ -319,7 +322,8 @@ struct xbzrle_workers_config {
 	uint32_t batch_pages;
 	uint32_t nr_cpus;
 	const uint32_t *cpus;
-	uint64_t reserved;
+	int32_t signal;
+	uint32_t reserved;
 };
 
 struct xbzrle_workers;
@@ -332,7 +336,8 @@ struct xbzrle_workers;
  * @cfg: their parameters
  *
  * A session with one queue gets no thread: xbzrle_workers_next() encodes in its
- * caller. The threads block all signals.
+ * caller. The threads are called xbzrle/0, xbzrle/1 and so on, and block all
+ * signals but that of @cfg.
  *
  * Return: 0, -EINVAL, -ENOTCONN before the session's setup, -ENOMEM, or an
  * error of pthread_create(3).
@@ -354,8 +359,8 @@ void xbzrle_workers_stop(struct xbzrle_workers *w);
  * xbzrle_workers_pause() - stop encoding until xbzrle_workers_resume()
  * @w: the workers
  *
- * Waits for running encodes, about a batch's time. Batches that were encoded
- * are kept and can be taken.
+ * Waits for running encodes: a batch's time, or with a signal a page's. Batches
+ * that were encoded are kept and can be taken.
  */
 void xbzrle_workers_pause(struct xbzrle_workers *w);
 
