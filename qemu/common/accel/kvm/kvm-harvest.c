@@ -1,6 +1,6 @@
 /*
- * Letting somebody else read KVM's dirty logs: which slots the harvester gets,
- * and when they change hands.
+ * Handing KVM's dirty logs to a harvester: which slots it gets, and when they
+ * change hands.
  *
  * A slot is offered if migration is the only client of its log.  Display
  * memory has a second one, which needs QEMU to see the bits.  A slot that gains

@@ -1,5 +1,5 @@
 /*
- * Letting somebody else read KVM's dirty logs.
+ * Handing KVM's dirty logs to a harvester.
  *
  * A memslot's log can be consumed by one reader only: QEMU's memory listener,
  * or a harvester that registers here and takes over slot by slot.  What it
