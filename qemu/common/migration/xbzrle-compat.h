@@ -36,6 +36,12 @@ static inline const char *compat_excluded(QEMUFile *f)
            NULL;
 }
 
+/* QEMU fetches the logs that it reads itself. */
+static inline void compat_dirty_log_sync(void)
+{
+    memory_global_dirty_log_sync(false);
+}
+
 static inline void compat_count_pages(uint64_t normal, uint64_t zero)
 {
     stat64_add(&mig_stats.normal_pages, normal);
@@ -62,10 +68,20 @@ static inline uint64_t compat_rate_limit(QEMUFile *f)
 
 #define RETRY_ON_EINTR(expr) TEMP_FAILURE_RETRY(expr)
 
+/* They are ram.c's own. */
+#define RAM_SAVE_FLAG_PAGE 0x08
+#define RAM_SAVE_FLAG_CONTINUE 0x20
+#define RAM_SAVE_FLAG_XBZRLE 0x40
+
 static inline const char *compat_excluded(QEMUFile *f)
 {
     return qemu_file_has_hooks(f) ? "RDMA" :
            migrate_use_compression() ? "compress" : NULL;
+}
+
+static inline void compat_dirty_log_sync(void)
+{
+    memory_global_dirty_log_sync();
 }
 
 static inline void compat_count_pages(uint64_t normal, uint64_t zero)

@@ -3,9 +3,9 @@
  *
  * The kernel module harvests KVM's dirty logs, encodes dirty pages against the
  * copies it keeps, and leaves finished records of the RAM stream in rings.
- * Here are the session's life, its RAM blocks, and the way of its batches into
- * the stream; kvm-harvest.c hands out KVM's slots, and ram.c says what happens
- * when.
+ * Here are the session's life, and the way of its batches into the stream; its
+ * RAM blocks are in xbzrle-blocks.c, kvm-harvest.c hands out KVM's slots, and
+ * ram.c says what happens when.
  *
  * The session pointer changes with the BQL held.  The migration thread may use
  * it without: the session is closed when that thread has done its work.
@@ -17,22 +17,27 @@
  * for.  A page whose bit was taken counts as dirty until its batch was asked
  * for, so nothing is said to be clean that has not been put into the stream.
  *
+ * A session that fails is given up, and the migration goes on without.  Batches
+ * that were made are sent; then QEMU sends what the bitmaps, which stay the
+ * session's, have left (fall_back()).  The next sync takes KVM's slots back
+ * (hand_back()).  A page that QEMU sends before that is in KVM's log still, and
+ * is sent once more: no harm but bytes.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
 #include <xbzrle/xbzrle.h>
-#include "qemu/bitmap.h"
-#include "qemu/cutils.h"
 #include "qemu/error-report.h"
 #include "qemu/units.h"
 #include "qapi/error.h"
 #include "exec/kvm_harvest.h"
-#include "exec/ramlist.h"
 #include "exec/target_page.h"
 #include "trace.h"
+#include "xbzrle-blocks.h"
 #include "xbzrle-compat.h"
 #include "xbzrle-dev.h"
+#include "xbzrle-end.h"
 #include "xbzrle-queues.h"
 #include "xbzrle-zerocopy.h"
 
@@ -50,22 +55,11 @@
  */
 #define BATCH_PAGES 2048
 
-/**
- * struct XbzrleDevBlock: a RAM block that the session knows
- *
- * @rb: the block; dangling once the block is gone from ram_list
- * @bmap: its bitmap, which tells a block from a new one at the same address
- * @region: the session's number for it
- * @pages: its size
- * @idstr: its name
+/*
+ * Makes a thread that encodes stop at the next page.  Nobody else uses it, and
+ * without a handler it is ignored.
  */
-typedef struct XbzrleDevBlock {
-    RAMBlock *rb;
-    unsigned long *bmap;
-    uint32_t region;
-    uint64_t pages;
-    char idstr[256];
-} XbzrleDevBlock;
+#define PAUSE_SIGNAL SIGURG
 
 /**
  * struct XbzrleDevQueue: positions in a queue's ring
@@ -84,16 +78,11 @@ typedef struct XbzrleDev {
     struct xbzrle_workers *workers;
     /* Whether it can harvest KVM's logs */
     bool has_vm;
-    /* ram_list.version that the blocks were taken from */
-    uint32_t version;
-    /* Protects the next two; taken with kml_slots_lock held */
+    /* Protects the next one */
     QemuMutex lock;
     /* Nobody encodes */
     bool paused;
-    /* of XbzrleDevBlock */
-    GArray *blocks;
-    /* Memory regions that must not go while threads read them */
-    GPtrArray *memory;
+    XbzrleBlocks *blocks;
     XbzrleDevQueue *queues;
     /* Bytes put since the last flush, and how many are worth one */
     uint64_t unflushed;
@@ -103,15 +92,22 @@ typedef struct XbzrleDev {
     /* What sends batches, if they do not go through the stream's buffers */
     XbzrleZeroCopy *zerocopy;
     bool last_stage;
-    /* Once not 0, the migration fails with it; err is not reported yet */
-    int failed;
-    Error *err;
+    /* It makes no more batches; QEMU reads KVM's logs; QEMU sends */
+    bool failed;
+    bool handed_back;
+    bool fell_back;
+    /* Frees the cache, see xbzrle-end.c */
+    GThread *dropping;
 } XbzrleDev;
 
 static XbzrleDev *dev;
 
-/* For query-migrate, also when the session has ended; -1 if there was none */
+/*
+ * For query-migrate, also when the session has ended; -1 and 0 if there was none,
+ * or it failed
+ */
 static int64_t cache_bytes = -1;
+static unsigned int queues_used;
 
 /* Says, for each migration, why it has no session. */
 static void warn_fallback(const char *path, int ret, Error *err)
@@ -149,80 +145,6 @@ static void warn_fallback(const char *path, int ret, Error *err)
                       "migration.xbzrle-dev to an empty string. "
                       "Going on with the built-in encoder.\n", mend);
     warn_report_err(err);
-}
-
-/*
- * The next batch that is asked for fails with it.  The stream is no business of
- * the threads that sync.  Called with bitmap_mutex held.
- */
-static void dev_fail(int ret, Error *err)
-{
-    if (dev->failed) {
-        error_free(err);
-        return;
-    }
-    dev->failed = ret;
-    dev->err = err;
-}
-
-/* Reports err if the stream had failed before. */
-static int stream_fail(QEMUFile *f, int ret, Error *err)
-{
-    dev->failed = ret;
-    qemu_file_set_error_obj(f, ret, err);
-    return ret;
-}
-
-static XbzrleDevBlock *block_at(unsigned int i)
-{
-    return &g_array_index(dev->blocks, XbzrleDevBlock, i);
-}
-
-/* Called with dev->lock or bitmap_mutex held, or when nobody else is left. */
-static XbzrleDevBlock *find_block(RAMBlock *rb)
-{
-    unsigned int i;
-
-    for (i = 0; i < dev->blocks->len; i++) {
-        XbzrleDevBlock *b = block_at(i);
-
-        if (b->rb == rb && b->bmap == rb->bmap) {
-            return b;
-        }
-    }
-    return NULL;
-}
-
-/* Called with dev->lock held. All the block's pages are dirty. */
-static int add_block(RAMBlock *rb, Error **errp)
-{
-    XbzrleDevBlock b = {
-        .rb = rb,
-        .pages = rb->max_length >> TARGET_PAGE_BITS,
-    };
-    uint64_t *bitmap;
-    int ret;
-
-    ret = xbzrle_session_region_add(dev->session, rb->idstr, rb->host, b.pages,
-                                    &b.region, &bitmap);
-    if (ret) {
-        error_setg_errno(errp, -ret, "RAM block '%s' cannot be added",
-                         rb->idstr);
-        return ret;
-    }
-    if (dev->nr_queues > 1) {
-        /* Other than ours, those threads' accesses are in no RCU section. */
-        memory_region_ref(rb->mr);
-        g_ptr_array_add(dev->memory, rb->mr);
-    }
-    b.bmap = (unsigned long *)bitmap;
-    pstrcpy(b.idstr, sizeof(b.idstr), rb->idstr);
-    g_array_append_val(dev->blocks, b);
-
-    /* What lies behind used_length must not be sent, so stays clear. */
-    rb->bmap = b.bmap;
-    bitmap_set(rb->bmap, 0, rb->used_length >> TARGET_PAGE_BITS);
-    return 0;
 }
 
 /* The name of a setting that excludes a session, NULL if there is none. */
@@ -294,14 +216,25 @@ static int setup_session(Error **errp)
     return ret;
 }
 
+static void pause_signal(int signal)
+{
+}
+
 static int start_workers(Error **errp)
 {
+    const struct sigaction act = {
+        .sa_handler = pause_signal,
+        .sa_flags = SA_RESTART,
+    };
     struct xbzrle_workers_config cfg = {
         .size = sizeof(cfg),
         .batch_pages = BATCH_PAGES,
+        .signal = PAUSE_SIGNAL,
     };
-    int ret = xbzrle_workers_start(&dev->workers, dev->session, &cfg);
+    int ret;
 
+    sigaction(PAUSE_SIGNAL, &act, NULL);
+    ret = xbzrle_workers_start(&dev->workers, dev->session, &cfg);
     if (ret) {
         error_setg_errno(errp, -ret, "Could not start %u threads",
                          dev->nr_queues);
@@ -312,13 +245,20 @@ static int start_workers(Error **errp)
 
 /*
  * Until the next batch is asked for.  Called with bitmap_mutex held, which
- * whoever asks has, too, unless nobody else is left who changes bitmaps.
+ * whoever asks has, too, or by who asks.
  */
 static void pause_workers(void)
 {
     QEMU_LOCK_GUARD(&dev->lock);
     xbzrle_workers_pause(dev->workers);
     dev->paused = true;
+}
+
+void xbzrle_dev_pause(void)
+{
+    if (dev) {
+        pause_workers();
+    }
 }
 
 /* Returns whether they were paused. */
@@ -363,21 +303,31 @@ static void start_zerocopy(QEMUFile *f)
     }
 }
 
-static int add_all_blocks(Error **errp)
+/*
+ * The session makes no more batches, and has no part in the migration once those
+ * that it made are sent.  Called as pause_workers() is.
+ */
+static void dev_fail(Error *err)
 {
-    RAMBlock *rb;
-    int ret;
-
-    RCU_READ_LOCK_GUARD();
-    QEMU_LOCK_GUARD(&dev->lock);
-    dev->version = ram_list.version;
-    RAMBLOCK_FOREACH_NOT_IGNORED(rb) {
-        ret = add_block(rb, errp);
-        if (ret) {
-            return ret;
-        }
+    pause_workers();
+    if (dev->failed) {
+        error_free(err);
+        return;
     }
-    return 0;
+    dev->failed = true;
+    error_prepend(&err, "XBZRLE by '%s' failed: ",
+                  migrate_get_current()->xbzrle_dev);
+    error_append_hint(&err, "The migration goes on with the built-in encoder. "
+                      "The next one tries the device again.\n");
+    warn_report_err(err);
+}
+
+/* The session encodes no more.  Called with bitmap_mutex held. */
+static void drop_cache(void)
+{
+    if (!dev->dropping) {
+        dev->dropping = xbzrle_end_drop_cache(dev->session);
+    }
 }
 
 /* Brings the numbers of query-migrate up to date. */
@@ -416,6 +366,7 @@ void xbzrle_dev_open(QEMUFile *f)
     int ret;
 
     qatomic_set(&cache_bytes, -1);
+    qatomic_set(&queues_used, 0);
     if (!migrate_xbzrle() || !path || !*path) {
         return;
     }
@@ -436,9 +387,6 @@ void xbzrle_dev_open(QEMUFile *f)
     dev->nr_queues = xbzrle_queues(
         migrate_get_current()->xbzrle_dev_queues);
     dev->queues = g_new0(XbzrleDevQueue, dev->nr_queues);
-    dev->memory = g_ptr_array_new_with_free_func(
-        (GDestroyNotify)memory_region_unref);
-    dev->blocks = g_array_new(false, false, sizeof(XbzrleDevBlock));
     qemu_mutex_init(&dev->lock);
 
     start_zerocopy(f);
@@ -447,7 +395,9 @@ void xbzrle_dev_open(QEMUFile *f)
         ret = start_workers(&err);
     }
     if (!ret) {
-        ret = add_all_blocks(&err);
+        /* Other than ours, threads' accesses are in no RCU section. */
+        dev->blocks = xbzrle_blocks_new(session, dev->nr_queues > 1);
+        ret = xbzrle_blocks_add_all(dev->blocks, &err);
     }
     if (ret) {
         xbzrle_dev_close();
@@ -456,16 +406,15 @@ void xbzrle_dev_open(QEMUFile *f)
         set_pace(f, 0, 0);
         xbzrle_counters.cache_miss = 0;
         update_counters();
-        trace_xbzrle_dev_open(path, dev->blocks->len, dev->has_vm,
-                              dev->nr_queues);
+        qatomic_set(&queues_used, dev->nr_queues);
+        trace_xbzrle_dev_open(path, xbzrle_blocks_number(dev->blocks),
+                              dev->has_vm, dev->nr_queues);
     }
 }
 
 void xbzrle_dev_close(void)
 {
     XbzrleDev *d = dev;
-    RAMBlock *rb;
-    unsigned int i;
 
     if (!d) {
         return;
@@ -474,49 +423,26 @@ void xbzrle_dev_close(void)
     xbzrle_workers_stop(d->workers);
     xbzrle_zerocopy_free(d->zerocopy);
     kvm_harvest_stop();
-    WITH_RCU_READ_LOCK_GUARD() {
-        RAMBLOCK_FOREACH_MIGRATABLE(rb) {
-            if (!find_block(rb)) {
-                g_free(rb->bmap);
-            }
-            rb->bmap = NULL;
-        }
-    }
-    /*
-     * The device's file may outlive the session in an fd set.  Then this is
-     * what frees the copies of guest memory that it keeps.
-     */
-    for (i = 0; i < d->blocks->len; i++) {
-        xbzrle_session_region_del(d->session, block_at(i)->region);
+    if (d->blocks) {
+        xbzrle_blocks_free(d->blocks);
     }
     dev = NULL;
-    xbzrle_session_close(d->session);
-    g_array_free(d->blocks, true);
-    g_ptr_array_free(d->memory, true);
+    xbzrle_end_session(d->session, d->dropping);
     g_free(d->queues);
     qemu_mutex_destroy(&d->lock);
-    error_free(d->err);
     g_free(d);
 }
 
 bool xbzrle_dev_active(void)
 {
-    return dev;
+    return dev && !dev->fell_back;
 }
 
 static bool harvest_slot_add(void *opaque, uint32_t slot, RAMBlock *rb,
                              ram_addr_t offset, uint64_t size)
 {
-    XbzrleDevBlock *b;
-    int ret = -ENOENT;
+    int ret = xbzrle_blocks_slot_set(dev->blocks, slot, rb, offset, size);
 
-    QEMU_LOCK_GUARD(&dev->lock);
-    b = find_block(rb);
-    if (b) {
-        ret = xbzrle_session_slot_set(dev->session, slot, b->region,
-                                      offset >> TARGET_PAGE_BITS,
-                                      size >> TARGET_PAGE_BITS);
-    }
     trace_xbzrle_dev_slot_add(slot, rb->idstr, offset, size, ret);
     /* QEMU can as well go on reading the slot's log. */
     return !ret;
@@ -543,135 +469,146 @@ void xbzrle_dev_attach(void)
     }
 }
 
-uint64_t xbzrle_dev_sync(void)
+/* What KVM has logged while the session was to read it comes in here. */
+static void hand_back(void)
+{
+    if (!dev->handed_back) {
+        dev->handed_back = true;
+        kvm_harvest_stop();
+        compat_dirty_log_sync();
+        if (dev->fell_back) {
+            drop_cache();
+        }
+    }
+}
+
+/*
+ * A batch that was made before the session failed, or before postcopy, from
+ * which on no batch can be sent.  Returns whether there is one.
+ */
+static bool waiting_batch(unsigned int *queue, struct xbzrle_batch *batch)
+{
+    int ret;
+
+    do {
+        /* Each queue may have failed. */
+        ret = xbzrle_workers_next(dev->workers, queue, batch);
+    } while (ret < 0 && ret != -EAGAIN);
+    return ret > 0;
+}
+
+/* Returns by how much the number of dirty pages has changed. */
+static int64_t take_back_batches(void)
+{
+    struct xbzrle_batch batch;
+    unsigned int queue;
+    int64_t delta = 0;
+
+    while (waiting_batch(&queue, &batch)) {
+        delta += xbzrle_blocks_redirty(dev->blocks, batch.data, batch.bytes);
+        delta -= batch.pages;
+    }
+    trace_xbzrle_dev_take_back(delta);
+    drop_cache();
+    return delta;
+}
+
+static uint64_t sync_session(void)
 {
     struct xbzrle_sync sync;
     Error *err = NULL;
     int ret;
+
+    ret = xbzrle_session_sync(dev->session, &sync);
+    if (ret) {
+        error_setg_errno(&err, -ret, "dirty logs cannot be fetched");
+        dev_fail(err);
+        return 0;
+    }
+    trace_xbzrle_dev_sync(sync.pass, sync.new_dirty, sync.slots_failed);
+    if (sync.slots_failed) {
+        error_setg_errno(&err, sync.failed_errno, "KVM does not give the "
+                         "dirty log of slot %u in address space %u",
+                         sync.failed_slot & 0xffff, sync.failed_slot >> 16);
+        dev_fail(err);
+    }
+    return sync.new_dirty;
+}
+
+uint64_t xbzrle_dev_sync(uint64_t *dirty)
+{
+    uint64_t new_dirty = 0;
 
     if (!dev) {
         return 0;
     }
     /* Until the caller has added what QEMU knows itself, and longer */
     pause_workers();
-    ret = xbzrle_session_sync(dev->session, &sync);
-    if (ret) {
-        error_setg_errno(&err, -ret, "xbzrle: dirty logs cannot be fetched");
-        dev_fail(ret, err);
-        return 0;
+    xbzrle_dev_update_blocks(dirty);
+    if (!dev->failed) {
+        new_dirty = sync_session();
     }
-    trace_xbzrle_dev_sync(sync.pass, sync.new_dirty, sync.slots_failed);
-    if (sync.slots_failed) {
-        error_setg_errno(&err, sync.failed_errno, "xbzrle: KVM does not give "
-                         "the dirty log of slot %u in address space %u",
-                         sync.failed_slot & 0xffff, sync.failed_slot >> 16);
-        dev_fail(-EIO, err);
+    if (dev->failed) {
+        hand_back();
     }
-    return sync.new_dirty;
+    *dirty += new_dirty;
+    if (migration_in_postcopy()) {
+        *dirty += take_back_batches();
+    }
+    return new_dirty;
 }
 
 bool xbzrle_dev_clear(RAMBlock *rb, unsigned long start, unsigned long npages)
 {
-    XbzrleDevBlock *b;
     int ret;
 
     if (!dev) {
         return false;
     }
     pause_workers();
-    QEMU_LOCK_GUARD(&dev->lock);
-    b = find_block(rb);
-    if (b) {
-        /* If it fails, the next sync has the pages sent: no harm but bytes. */
-        ret = xbzrle_session_clear(dev->session, b->region, start, npages);
-        trace_xbzrle_dev_clear(rb->idstr, start, npages, ret);
-    }
+    /* If it fails, the next sync has the pages sent: no harm but bytes. */
+    ret = dev->failed ? -EIO : xbzrle_blocks_clear(dev->blocks, rb, start,
+                                                   npages);
+    trace_xbzrle_dev_clear(rb->idstr, start, npages, ret);
     return true;
 }
 
-/* Called with dev->lock held. */
-static bool block_is_gone(XbzrleDevBlock *b)
-{
-    RAMBlock *rb;
-
-    RAMBLOCK_FOREACH_NOT_IGNORED(rb) {
-        if (b->rb == rb) {
-            return b->bmap != rb->bmap;
-        }
-    }
-    return true;
-}
-
-int64_t xbzrle_dev_update_blocks(void)
+void xbzrle_dev_update_blocks(uint64_t *dirty)
 {
     Error *err = NULL;
-    RAMBlock *rb;
-    int64_t delta = 0;
-    unsigned int i = 0;
-    int ret;
 
-    if (!dev || dev->version == ram_list.version) {
+    if (dev && xbzrle_blocks_changed(dev->blocks)) {
+        pause_workers();
+        *dirty += xbzrle_blocks_update(dev->blocks, &err);
+        if (err) {
+            dev_fail(err);
+        }
+    }
+}
+
+/*
+ * What a batch's status means.  Only memory that cannot be read, by nobody,
+ * fails the migration.
+ */
+static int check_batch(QEMUFile *f, const struct xbzrle_batch *batch)
+{
+    bool fault = batch->status & XBZRLE_STATUS_FAULT;
+    Error *err = NULL;
+
+    if (!(batch->status & (XBZRLE_STATUS_FAULT | XBZRLE_STATUS_LOG))) {
         return 0;
     }
-
-    pause_workers();
-    QEMU_LOCK_GUARD(&dev->lock);
-    dev->version = ram_list.version;
-    while (i < dev->blocks->len) {
-        XbzrleDevBlock *b = block_at(i);
-
-        if (!block_is_gone(b)) {
-            i++;
-            continue;
-        }
-        delta -= bitmap_count_one(b->bmap, b->pages);
-        ret = xbzrle_session_region_del(dev->session, b->region);
-        if (ret) {
-            error_setg_errno(&err, -ret, "xbzrle: RAM block '%s' cannot be "
-                             "removed", b->idstr);
-            dev_fail(ret, g_steal_pointer(&err));
-        }
-        g_array_remove_index_fast(dev->blocks, i);
+    error_setg(&err, "%s of RAM block '%s' at offset 0x%" PRIx64,
+               fault ? "xbzrle: cannot read memory" :
+                       "KVM does not clear the dirty log",
+               xbzrle_blocks_name(dev->blocks, batch->fault_region),
+               batch->fault_page << TARGET_PAGE_BITS);
+    if (fault) {
+        qemu_file_set_error_obj(f, -EFAULT, err);
+        return -EFAULT;
     }
-    RAMBLOCK_FOREACH_NOT_IGNORED(rb) {
-        if (rb->bmap) {
-            continue;
-        }
-        ret = add_block(rb, &err);
-        if (ret) {
-            error_prepend(&err, "xbzrle: ");
-            dev_fail(ret, g_steal_pointer(&err));
-            /* Until the migration has failed, a bitmap is expected. */
-            rb->bmap = bitmap_new(rb->max_length >> TARGET_PAGE_BITS);
-            continue;
-        }
-        delta += rb->used_length >> TARGET_PAGE_BITS;
-    }
-    return delta;
-}
-
-/* Says what a batch's status, or a call that failed, means for the user. */
-static int batch_error(QEMUFile *f, int ret, const struct xbzrle_batch *batch)
-{
-    const char *name = "?";
-    Error *err = NULL;
-    unsigned int i;
-
-    if (ret) {
-        error_setg_errno(&err, -ret, "xbzrle: pages cannot be encoded");
-        return stream_fail(f, ret, err);
-    }
-    for (i = 0; i < dev->blocks->len; i++) {
-        if (block_at(i)->region == batch->fault_region) {
-            name = block_at(i)->idstr;
-        }
-    }
-    error_setg(&err, "xbzrle: %s of RAM block '%s' at offset 0x%" PRIx64,
-               batch->status & XBZRLE_STATUS_FAULT ?
-               "cannot read memory" : "KVM does not clear the dirty log",
-               name, batch->fault_page << TARGET_PAGE_BITS);
-    return stream_fail(f, batch->status & XBZRLE_STATUS_FAULT ? -EFAULT : -EIO,
-                       err);
+    dev_fail(err);
+    return 0;
 }
 
 /* What went wrong with the socket itself is an error of the stream. */
@@ -730,19 +667,65 @@ static void release_rings(QEMUFile *f)
     dev->unflushed = 0;
 }
 
+/* Waits until nothing is sent from the rings any more. */
+static void wait_for_zerocopy(QEMUFile *f)
+{
+    int ret = 0;
+
+    while (dev->zerocopy && !ret && xbzrle_zerocopy_pending(dev->zerocopy)) {
+        ret = xbzrle_zerocopy_reap(dev->zerocopy, true);
+        zerocopy_failed(f, ret);
+    }
+}
+
+/* All batches were sent, so what is not sent is in the bitmaps. */
+static int fall_back(QEMUFile *f)
+{
+    release_rings(f);
+    wait_for_zerocopy(f);
+    update_counters();
+    qatomic_set(&cache_bytes, -1);
+    qatomic_set(&queues_used, 0);
+    dev->fell_back = true;
+    /* Giving slots back would wait for it. */
+    if (dev->handed_back) {
+        drop_cache();
+    }
+    trace_xbzrle_dev_fall_back(dev->handed_back);
+    return qemu_file_get_error(f);
+}
+
+/* The rings are full.  Returns false if there is no use in waiting. */
+static bool make_room(QEMUFile *f)
+{
+    if (dev->zerocopy && xbzrle_zerocopy_pending(dev->zerocopy)) {
+        zerocopy_failed(f, xbzrle_zerocopy_reap(dev->zerocopy, true));
+    } else if (dev->unflushed) {
+        release_rings(f);
+    } else {
+        /* Empty rings have room for any record. */
+        return false;
+    }
+    return true;
+}
+
 /*
- * Takes the next batch.  Returns 1, or 0 if nothing is dirty any more, or a
- * negative error, which can be the stream's.
+ * Takes the next batch.  Returns 1, or 0 if nothing is dirty any more or the
+ * session has failed, or a negative error of the stream.
  */
 static int next_batch(QEMUFile *f, bool last_stage, unsigned int *queue,
                       struct xbzrle_batch *batch)
 {
+    Error *err = NULL;
     int ret;
 
     for (;;) {
         ret = qemu_file_get_error(f);
         if (ret) {
             return ret;
+        }
+        if (dev->failed) {
+            return waiting_batch(queue, batch);
         }
         do {
             resume_workers(last_stage);
@@ -752,17 +735,10 @@ static int next_batch(QEMUFile *f, bool last_stage, unsigned int *queue,
         if (ret >= 0) {
             return ret;
         }
-        if (ret != -EAGAIN) {
-            return batch_error(f, ret, NULL);
-        }
-        if (dev->zerocopy && xbzrle_zerocopy_pending(dev->zerocopy)) {
-            ret = xbzrle_zerocopy_reap(dev->zerocopy, true);
-            zerocopy_failed(f, ret);
-        } else if (dev->unflushed) {
-            release_rings(f);
-        } else {
-            /* Empty rings have room for any record. */
-            return batch_error(f, -ENOSPC, NULL);
+        if (ret != -EAGAIN || !make_room(f)) {
+            error_setg_errno(&err, ret == -EAGAIN ? ENOSPC : -ret,
+                             "pages cannot be encoded");
+            dev_fail(g_steal_pointer(&err));
         }
     }
 }
@@ -790,19 +766,21 @@ int xbzrle_dev_send(QEMUFile *f, bool last_stage, uint64_t *bytes,
     int ret;
 
     *bytes = *same = 0;
-    if (dev->failed) {
-        return stream_fail(f, dev->failed, g_steal_pointer(&dev->err));
-    }
-
     dev->last_stage = last_stage;
-    ret = next_batch(f, last_stage, &queue, &batch);
-    if (ret <= 0) {
-        return ret;
-    }
-    trace_xbzrle_dev_batch(queue, batch.bytes, batch.pages, batch.status);
-    if (batch.status & (XBZRLE_STATUS_FAULT | XBZRLE_STATUS_LOG)) {
-        return batch_error(f, 0, &batch);
-    }
+    do {
+        ret = next_batch(f, last_stage, &queue, &batch);
+        if (!ret && dev->failed) {
+            return fall_back(f);
+        }
+        if (ret <= 0) {
+            return ret;
+        }
+        trace_xbzrle_dev_batch(queue, batch.bytes, batch.pages, batch.status);
+        ret = check_batch(f, &batch);
+        if (ret) {
+            return ret;
+        }
+    } while (!batch.pages);
     if (batch.bytes) {
         put_batch(f, queue, &batch);
     }
@@ -816,18 +794,19 @@ int xbzrle_dev_send(QEMUFile *f, bool last_stage, uint64_t *bytes,
 
 void xbzrle_dev_flush(QEMUFile *f)
 {
-    int ret = 0;
-
-    if (dev) {
-        release_rings(f);
-        /* The session's end wipes what would still have to be sent. */
-        while (dev->zerocopy && dev->last_stage && !ret &&
-               xbzrle_zerocopy_pending(dev->zerocopy)) {
-            ret = xbzrle_zerocopy_reap(dev->zerocopy, true);
-            zerocopy_failed(f, ret);
-        }
-        update_counters();
+    if (!xbzrle_dev_active()) {
+        return;
     }
+    release_rings(f);
+    if (dev->last_stage) {
+        /* The session's end wipes what would still have to be sent. */
+        wait_for_zerocopy(f);
+    }
+    if (qemu_file_get_error(f)) {
+        /* The session will end, and who ends it has the BQL. */
+        pause_workers();
+    }
+    update_counters();
 }
 
 int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp)
@@ -851,6 +830,16 @@ uint64_t xbzrle_dev_cache_size(uint64_t builtin)
     int64_t bytes = qatomic_read(&cache_bytes);
 
     return bytes < 0 ? xbzrle_dev_builtin_cache(builtin) : bytes;
+}
+
+unsigned int xbzrle_dev_queues(void)
+{
+    return qatomic_read(&queues_used);
+}
+
+uint64_t xbzrle_dev_count_dirty(void)
+{
+    return xbzrle_blocks_count_dirty();
 }
 
 bool xbzrle_dev_any_cache_size(void)

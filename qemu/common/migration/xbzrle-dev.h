@@ -48,8 +48,11 @@ void xbzrle_dev_open(QEMUFile *f);
  */
 void xbzrle_dev_close(void);
 
-/* Whether there is a session. */
+/* Whether there is a session that makes the stream; not after it has failed. */
 bool xbzrle_dev_active(void);
+
+/* How many queues the last session has or had, 0 if there was none. */
+unsigned int xbzrle_dev_queues(void);
 
 /**
  * xbzrle_dev_attach: let the session read KVM's dirty logs
@@ -60,14 +63,24 @@ bool xbzrle_dev_active(void);
 void xbzrle_dev_attach(void);
 
 /**
+ * xbzrle_dev_pause: stop encoding until the next xbzrle_dev_send()
+ *
+ * Called by the migration thread before it takes the BQL for a sync, which would
+ * else wait for it.
+ */
+void xbzrle_dev_pause(void);
+
+/**
  * xbzrle_dev_sync: fetch KVM's dirty logs into the bitmaps
  *
- * Called with bitmap_mutex held, in an RCU critical section.  After an error,
- * the next xbzrle_dev_send() fails.
+ * Called with the BQL and bitmap_mutex held, in an RCU critical section, after
+ * QEMU's own sync and before its bits are added to the bitmaps.
  *
  * Returns the number of pages that have become dirty
+ *
+ * @dirty: number of dirty pages; these are added, and what became of RAM blocks
  */
-uint64_t xbzrle_dev_sync(void);
+uint64_t xbzrle_dev_sync(uint64_t *dirty);
 
 /**
  * xbzrle_dev_clear: clear KVM's dirty logs for pages that will not be sent
@@ -82,12 +95,19 @@ bool xbzrle_dev_clear(RAMBlock *rb, unsigned long start, unsigned long npages);
 /**
  * xbzrle_dev_update_blocks: follow changes of the list of RAM blocks
  *
- * Called with bitmap_mutex held, in an RCU critical section.  After an
- * error, the next xbzrle_dev_send() fails.
+ * Called with bitmap_mutex held, in an RCU critical section.
  *
- * Returns by how much the number of dirty pages has changed
+ * @dirty: number of dirty pages, which is brought up to date
  */
-int64_t xbzrle_dev_update_blocks(void);
+void xbzrle_dev_update_blocks(uint64_t *dirty);
+
+/**
+ * xbzrle_dev_count_dirty: the number of dirty pages when a session has failed
+ *
+ * Called with bitmap_mutex held or the guest stopped, in an RCU critical
+ * section.
+ */
+uint64_t xbzrle_dev_count_dirty(void);
 
 /**
  * xbzrle_dev_send: put the session's next batch of pages into the stream
@@ -95,8 +115,9 @@ int64_t xbzrle_dev_update_blocks(void);
  * The stream gets a pointer into the session's ring, so xbzrle_dev_flush() has
  * to be called before anybody else can close, or write from, the stream.
  *
- * Returns the number of dirty pages taken, where zero means that none is left,
- * or a negative error, which is then @f's error, too
+ * Returns the number of dirty pages taken, where zero means that none is left
+ * or, if there is no active session any more, that it has failed and QEMU has to
+ * go on by the bitmaps; or a negative error, which is then @f's error, too
  *
  * @f: the stream
  * @last_stage: the guest has stopped for good
@@ -152,7 +173,16 @@ static inline void xbzrle_dev_attach(void)
 {
 }
 
-static inline uint64_t xbzrle_dev_sync(void)
+static inline unsigned int xbzrle_dev_queues(void)
+{
+    return 0;
+}
+
+static inline void xbzrle_dev_pause(void)
+{
+}
+
+static inline uint64_t xbzrle_dev_sync(uint64_t *dirty)
 {
     return 0;
 }
@@ -163,7 +193,11 @@ static inline bool xbzrle_dev_clear(RAMBlock *rb, unsigned long start,
     return false;
 }
 
-static inline int64_t xbzrle_dev_update_blocks(void)
+static inline void xbzrle_dev_update_blocks(uint64_t *dirty)
+{
+}
+
+static inline uint64_t xbzrle_dev_count_dirty(void)
 {
     return 0;
 }

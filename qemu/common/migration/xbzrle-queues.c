@@ -73,16 +73,5 @@ static unsigned int allowed_processors(void)
 
 unsigned int xbzrle_queues(uint32_t asked)
 {
-    if (migrate_postcopy_ram()) {
-        /*
-         * When postcopy starts, what is not sent must be in the bitmaps: it
-         * is too late for batches that were made ahead.
-         */
-        if (asked > 1) {
-            warn_report("xbzrle-dev-queues is %u, but with postcopy-ram there "
-                        "is one", asked);
-        }
-        return 1;
-    }
     return asked ? asked : MIN(allowed_processors(), DEFAULT_QUEUES_MAX);
 }
