@@ -54,6 +54,13 @@ static inline void compat_count_sent(QEMUFile *f, uint64_t bytes)
     stat64_add(&mig_stats.qemu_file_transferred, bytes);
 }
 
+/* Bytes that the window of the rate limit has less room for */
+static inline void compat_count_rate(QEMUFile *f, uint64_t bytes)
+{
+    stat64_set(&mig_stats.rate_limit_start,
+               stat64_get(&mig_stats.rate_limit_start) - bytes);
+}
+
 /* Bytes in the window of the rate limit, 100 ms; 0 for no limit */
 static inline uint64_t compat_rate_limit(QEMUFile *f)
 {
@@ -88,6 +95,11 @@ static inline void compat_count_pages(uint64_t normal, uint64_t zero)
 {
     ram_counters.normal += normal;
     ram_counters.duplicate += zero;
+}
+
+static inline void compat_count_rate(QEMUFile *f, uint64_t bytes)
+{
+    qemu_file_acct_rate_limit(f, bytes);
 }
 
 static inline void compat_count_sent(QEMUFile *f, uint64_t bytes)

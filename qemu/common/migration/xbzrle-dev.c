@@ -89,6 +89,10 @@ typedef struct XbzrleDev {
     uint64_t flush_bytes;
     /* Pages put since the counters were brought up to date */
     uint64_t pages_put;
+    /* Begin of the rate limit's window, in ms and bytes, and what it paid */
+    int64_t window_start;
+    uint64_t window_bytes;
+    uint64_t window_paid;
     /* What sends batches, if they do not go through the stream's buffers */
     XbzrleZeroCopy *zerocopy;
     bool last_stage;
@@ -279,6 +283,27 @@ static void set_pace(QEMUFile *f, uint64_t bytes, uint64_t ns)
 {
     dev->flush_bytes = xbzrle_workers_pace(dev->workers, compat_rate_limit(f),
                                            bytes, ns);
+}
+
+/*
+ * The limit is checked between batches, so a window of it sends up to a batch too
+ * much.  The next window pays for that.
+ */
+static void keep_rate(QEMUFile *f)
+{
+    MigrationState *s = migrate_get_current();
+    uint64_t limit = compat_rate_limit(f);
+    uint64_t used;
+
+    if (dev->window_start == s->iteration_start_time) {
+        return;
+    }
+    used = s->iteration_initial_bytes - dev->window_bytes + dev->window_paid;
+    dev->window_start = s->iteration_start_time;
+    dev->window_bytes = s->iteration_initial_bytes;
+    /* Not for more than a window: the limit may have been changed. */
+    dev->window_paid = limit && used > limit ? MIN(used - limit, limit) : 0;
+    compat_count_rate(f, dev->window_paid);
 }
 
 /* Nobody reads a send's memory any more. */
@@ -767,6 +792,7 @@ int xbzrle_dev_send(QEMUFile *f, bool last_stage, uint64_t *bytes,
 
     *bytes = *same = 0;
     dev->last_stage = last_stage;
+    keep_rate(f);
     do {
         ret = next_batch(f, last_stage, &queue, &batch);
         if (!ret && dev->failed) {
@@ -812,8 +838,11 @@ void xbzrle_dev_flush(QEMUFile *f)
 int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp)
 {
     struct xbzrle_counters c = { .size = sizeof(c) };
-    int ret = xbzrle_session_cache_resize(dev->session, new_size);
+    int ret;
 
+    /* It waits for who encodes. */
+    pause_workers();
+    ret = xbzrle_session_cache_resize(dev->session, new_size);
     if (ret) {
         error_setg_errno(errp, -ret, "xbzrle: cache cannot be resized");
         return -1;
