@@ -235,6 +235,21 @@ def every_hop(number):
     return check
 
 
+def gave_up(why):
+    """A check: the session failed, and the source says once that it did."""
+    def check(r):
+        if "device-fails: here" not in r["src_stderr"]:
+            return "nothing has failed, so nothing was tested"
+        lines = [line for line in r["src_stderr"].splitlines()
+                 if "' failed: " in line]
+        if len(lines) != 1 or why not in lines[0]:
+            return f"it does not say once, '{why}': {r['src_stderr']}"
+        if "x-dev-queues" in (r["xbzrle"] or {}):
+            return "the session that failed is said to encode"
+        return None
+    return check
+
+
 # QEMU's monitor may not be held up for longer, whatever the channel does.
 ANSWER_MS = 1000
 
@@ -245,6 +260,22 @@ def answered(r):
         if (first.get(name) or ANSWER_MS) >= ANSWER_MS:
             return f"{name} of the stalled migration is {first.get(name)}"
     return None
+
+
+def rate_refused(r):
+    if "/dev/xbzrle" not in (r["dirty_rate"] or ""):
+        return f"a dirty rate that cannot be measured: {r['dirty_rate']}"
+    return None
+
+
+def queues_said(number):
+    """A check: QEMU says that a session encodes, with so many queues."""
+    def check(r):
+        said = (r["xbzrle"] or {}).get("x-dev-queues")
+        if said != number:
+            return f"the session is said to have {said} queues, not {number}"
+        return None
+    return check
 
 
 def held(r):
@@ -282,6 +313,7 @@ MOVED = (completed, identical, to_stock)
 DEVICE = MOVED + (through_device, released, rates_sound)
 KVM = DEVICE + (real_kvm, silent)
 HELD = KVM + (held,)
+GAVE_UP = MOVED + (through_device, released, real_kvm, held, resumed)
 
 CASES = (
     # The ground that the others stand on.
@@ -367,8 +399,9 @@ CASES = (
     case("postcopy",
          "what is not sent when postcopy begins is not in the bitmaps either",
          "--mode", "xbzrle-dev", "--postcopy", "2passes",
+         "--source-args", QUEUES + "8",
          "--first-bandwidth", "2M", guest="words",
-         checks=KVM + (queues(1), postcopied)),
+         checks=KVM + (queues(8), postcopied)),
     case("too-many-queues",
          "a number that cannot be is taken, or refused without saying so",
          "--mode", "xbzrle-dev", "--source-args", QUEUES + "65",
@@ -537,6 +570,32 @@ CASES = (
            f"{number} processors, of which most do nothing, confuse the session",
            "--mode", "xbzrle-dev", "--vcpus", str(number), "--bandwidth", "6M",
            guest="words", long=True, checks=KVM) for number in (3, 4, 8)),
+
+    # The module fails in the middle.
+    case("sync-fails",
+         "a sync that fails fails the migration, or what KVM has logged is lost",
+         "--mode", "xbzrle-dev", "--source-args", QUEUES + "2",
+         "--source-preload", "@sync-fails@", "--resume", *HOLD, guest="words",
+         checks=GAVE_UP + (gave_up("dirty logs cannot be fetched"),)),
+    case("log-fails",
+         "a slot's log that KVM does not give fails the migration, or is lost",
+         "--mode", "xbzrle-dev", "--source-args", QUEUES + "1",
+         "--source-preload", "@log-fails@", "--resume", *HOLD, guest="words",
+         checks=GAVE_UP + (gave_up("KVM does not give the dirty log"),)),
+    case("encode-fails",
+         "batches under way are lost, doubled or come after pages that QEMU "
+         "sends",
+         "--mode", "xbzrle-dev", "--source-args", QUEUES + "8 " + NO_COPIES,
+         "--channel", "tcp", "--source-preload", "@encode-fails@", "--resume",
+         *HOLD, guest="words",
+         checks=GAVE_UP + (gave_up("pages cannot be encoded"),)),
+
+    # What QEMU says of a session.
+    case("dirty-rate",
+         "a dirty rate is measured by bits that the session takes, or nobody is "
+         "told who encodes, with how many queues",
+         "--mode", "xbzrle-dev", "--source-args", QUEUES + "3", "--dirty-rate",
+         *HOLD, guest="words", checks=HELD + (rate_refused, queues_said(3))),
 )
 
 

@@ -127,6 +127,7 @@ class Migration:
         self.first_pass = None      # (bytes, pages) when it was over
         self.device_open = self.device_mapped = False
         self.queues = 0
+        self.slowest = 0.0          # seconds until QEMU answered
         self.result = {
             "name": options.name, "status": "failed", "mode": options.mode,
             "total_ms": None, "downtime_ms": None, "setup_ms": None,
@@ -137,7 +138,7 @@ class Migration:
             "src_version": None, "dst_version": None,
             "kernel": os.uname().release, "accel": None, "kvm": None,
             "device_used": False, "device_released": None, "queues": None,
-            "postcopy": False, "throttled": 0, "hops": [],
+            "postcopy": False, "throttled": 0, "hops": [], "dirty_rate": None,
             "xbzrle": None,
             "limits": {}, "guest": {}, "broken_first": None,
             "resumed": None, "src_stderr": "", "dst_stderr": "",
@@ -398,7 +399,9 @@ class Migration:
         """One look at the migration; returns its status."""
         qmp = self.source.qmp
         qmp.wait_event(POLL_SECONDS)
+        asked = time.monotonic()
         info = qmp.command("query-migrate")
+        self.slowest = max(self.slowest, time.monotonic() - asked)
         status = info.get("status", "none")
         self.result["postcopy"] |= status == "postcopy-active"
         self.result["throttled"] = max(self.result["throttled"],
@@ -469,6 +472,7 @@ class Migration:
 
     def _cancel(self):
         """Cancel; returns the status in which the migration ended."""
+        self.slowest = 0.0
         self.source.qmp.command("migrate_cancel")
         return self._wait_for_end()
 
@@ -512,6 +516,8 @@ class Migration:
             "passes": ram.get("dirty-sync-count"),
             "answer_ms": answer, "end_ms": end,
             "device_used": self.device_open and self.device_mapped,
+            # Of queries until it had ended: who ends it keeps others waiting.
+            "slowest_answer_ms": round(self.slowest * 1000, 1),
             "device_released": self._released()}
         self.progress.say(f"{status}: {self._describe()}")
         self.destination.stop()
@@ -563,6 +569,9 @@ class Migration:
                 break
             while lines and self._reached(lines[0][0], started):
                 self._line(lines.pop(0)[1])
+            if o.dirty_rate and r["dirty_rate"] is None and \
+                    status == "active":
+                r["dirty_rate"] = self._dirty_rate()
             if hold:
                 self._hold_on(held)
             if hold and (self._reached(hold, started) or
@@ -597,6 +606,15 @@ class Migration:
         r["status"] = "completed"
         self._final_numbers()
         return self._migrated()
+
+    def _dirty_rate(self):
+        """What QEMU says if it is asked for a dirty rate by bitmap."""
+        try:
+            self.source.qmp.command("calc-dirty-rate", calc_time=1,
+                                    mode="dirty-bitmap")
+        except QMPError as e:
+            return str(e)
+        return "measured"
 
     def _final_numbers(self):
         """QEMU says "completed" a moment before it knows the times."""

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* ENCODE fails, in all queues and in the middle of a pass. */
+#include "device-fails.h"
+
+static bool fail(unsigned long request, void *arg, int *ret)
+{
+	(void)arg;
+	if (request != XBZRLE_ENCODE)
+		return false;
+	errno = EPIPE;
+	*ret = -1;
+	return true;
+}
