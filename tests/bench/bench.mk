@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Benches. They measure and write build/bench; they assert nothing. BENCH has
 # options for tests/bench/codec, such as --help.
-.PHONY: bench bench-programs bench-codec bench-cache bench-device bench-scan bench-queues
+.PHONY: bench bench-programs bench-codec bench-cache bench-device bench-scan bench-queues bench-cancel
 bench: bench-codec bench-cache bench-device bench-scan bench-queues
 
 bench-programs: setup-build setup-bench lib
@@ -26,3 +26,7 @@ bench-queues: rig-modules xbzctl
 	@release=$$(tests/vm/kernel --print release $(KERNEL)) && \
 	tests/bench/queues --program $(O)/xbzctl --module $(O)/$$release/xbzrle.ko \
 		--kernel $(KERNEL) --out $(O)/bench $(BENCH)
+
+bench-cancel: rig-modules uml-modules xbzctl qemu
+	@tests/bench/cancel --qemu "$$($(MAKE) -s --no-print-directory qemu | tail -n 1)" \
+		--out $(O)/bench $(BENCH)
