@@ -46,6 +46,7 @@
  * @scratch: memory for calling KVM
  * @room: free bytes of the ring at its start
  * @last: the region of the previous record, NULL at the start
+ * @last_whole: that of the previous whole record; @last unless these are apart
  * @insert: whether pages may be added to the cache
  */
 struct xbz_batch {
@@ -55,6 +56,7 @@ struct xbz_batch {
 	struct xbz_scratch scratch;
 	u64 room;
 	struct xbz_region *last;
+	struct xbz_region *last_whole;
 	bool insert;
 };
 
@@ -126,6 +128,17 @@ static int xbz_read_page(void *snapshot, const void __user *from,
 	return 0;
 }
 
+static void xbz_note_block(struct xbz_batch *b, enum xbz_kind kind,
+			   struct xbz_region *r)
+{
+	bool apart = b->arg->flags & XBZRLE_ENCODE_WHOLE_APART;
+
+	if (!apart || kind == XBZ_SENT_RAW)
+		b->last_whole = r;
+	if (!apart || kind != XBZ_SENT_RAW)
+		b->last = r;
+}
+
 /* Steps 5 to 8. */
 static int xbz_encode_page(struct xbz_batch *b, const struct xbz_place *place)
 {
@@ -135,6 +148,8 @@ static int xbz_encode_page(struct xbz_batch *b, const struct xbz_place *place)
 		.block = &r->block,
 		.offset = (u64)place->page << XBZRLE_PAGE_SHIFT,
 		.cont = b->last == r,
+		.cont_whole = b->last_whole == r,
+		.max_delta = b->arg->max_delta,
 		.snapshot = q->snapshot,
 	};
 	struct xbz_policy_page sent = { };
@@ -152,7 +167,7 @@ static int xbz_encode_page(struct xbz_batch *b, const struct xbz_place *place)
 			 b->insert ? &q->snapshot : NULL);
 
 	if (bytes)
-		b->last = r;
+		xbz_note_block(b, rec.kind, r);
 	xbz_count(b, rec.kind, bytes);
 	xbz_count_hit(b, sent.known, rec.kind);
 	return 0;
@@ -262,6 +277,8 @@ int xbz_encode_batch(struct xbz_session *s, struct xbzrle_encode *arg)
 	struct xbz_queue *q;
 	int ret = 0;
 
+	if (arg->reserved)
+		return -EINVAL;
 	if (arg->queue >= s->nr_queues)
 		return -ENOENT;
 	if (s->nr_slots && !xbz_scratch_ok(&b.scratch, XBZRLE_SCRATCH_MIN))
@@ -272,6 +289,7 @@ int xbz_encode_batch(struct xbz_session *s, struct xbzrle_encode *arg)
 	if (mutex_lock_killable(&q->lock))
 		return -EINTR;
 	xbz_encode_reset(arg, q->ring.pos);
+	arg->pass = s->now.number;
 	if (!q->broken && xbz_ring_reserve(&q->ring, &b.room)) {
 		WRITE_ONCE(q->broken, true);
 		xbz_event_warning(s, XBZRLE_WARNING_CONSUMER, q->index);

@@ -141,7 +141,7 @@ static const struct xbz_ioctl xbz_session_ioctls[] = {
 	XBZ_IOCTL(XBZRLE_SYNC, xbzrle_sync, XBZRLE_SYNC_SIZE_VER0, 0, true),
 	XBZ_IOCTL(XBZRLE_CLEAR, xbzrle_clear, XBZRLE_CLEAR_SIZE_VER0, 0, false),
 	XBZ_IOCTL(XBZRLE_ENCODE, xbzrle_encode, XBZRLE_ENCODE_SIZE_VER0,
-		  XBZRLE_ENCODE_LAST_STAGE, false),
+		  XBZRLE_ENCODE_LAST_STAGE | XBZRLE_ENCODE_WHOLE_APART, false),
 	XBZ_IOCTL(XBZRLE_INVALIDATE, xbzrle_invalidate,
 		  XBZRLE_INVALIDATE_SIZE_VER0, 0, true),
 	XBZ_IOCTL(XBZRLE_CACHE, xbzrle_cache, XBZRLE_CACHE_SIZE_VER0, 0, true),
@@ -290,7 +290,8 @@ static void xbz_info(struct xbzrle_info *arg)
 		.abi_version = XBZRLE_ABI_VERSION,
 		.page_shift = XBZRLE_PAGE_SHIFT,
 		.features = XBZRLE_FEATURE_KVM_LOG | XBZRLE_FEATURE_ZERO_BASE |
-			    XBZRLE_FEATURE_DEFAULTS,
+			    XBZRLE_FEATURE_DEFAULTS |
+			    XBZRLE_FEATURE_WHOLE_APART,
 		.max_queues = XBZRLE_MAX_QUEUES,
 		.max_regions = XBZRLE_MAX_REGIONS,
 		.max_slots = XBZRLE_MAX_SLOTS,

@@ -39,6 +39,7 @@ typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
+typedef __s64 s64;
 
 #define xbz_le64_to_cpu(x) le64toh(x)
 #define xbz_cpu_to_le32(x) htole32(x)
@@ -150,6 +151,24 @@ static __always_inline void xbz_put_be64(void *p, u64 v)
 
 	for (i = 0; i < 8; i++)
 		b[i] = (v >> (56 - 8 * i)) & 0xff;
+}
+
+static __always_inline u16 xbz_get_be16(const void *p)
+{
+	const u8 *b = p;
+
+	return b[0] << 8 | b[1];
+}
+
+static __always_inline u64 xbz_get_be64(const void *p)
+{
+	const u8 *b = p;
+	u64 v = 0;
+	int i;
+
+	for (i = 0; i < 8; i++)
+		v = v << 8 | b[i];
+	return v;
 }
 
 #endif /* XBZ_FREESTANDING_H */

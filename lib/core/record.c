@@ -40,7 +40,7 @@ static u8 *xbz_put_zero(u8 *p, struct xbz_record *rec, enum xbz_kind kind)
 static u8 *xbz_put_raw(u8 *p, struct xbz_record *rec)
 {
 	rec->kind = XBZ_SENT_RAW;
-	p = xbz_put_head(p, rec, rec->cont, XBZ_FLAG_PAGE);
+	p = xbz_put_head(p, rec, rec->cont_whole, XBZ_FLAG_PAGE);
 	memcpy(p, rec->snapshot, XBZ_PAGE_SIZE);
 	return p + XBZ_PAGE_SIZE;
 }
@@ -62,6 +62,17 @@ static u8 *xbz_put_nothing(u8 *p, struct xbz_record *rec)
 	return p;
 }
 
+/* Room for a payload, with @more bytes of records besides it. */
+static size_t xbz_payload_cap(const struct xbz_record *rec, size_t most,
+			      size_t more)
+{
+	if (!rec->max_delta)
+		return most;
+	if (rec->max_delta <= more)
+		return 0;
+	return rec->max_delta - more < most ? rec->max_delta - more : most;
+}
+
 /* With the page as its own snapshot nothing is copied nor written to. */
 static int xbz_payload_zero_base(void *payload, size_t cap, const void *snapshot)
 {
@@ -71,10 +82,11 @@ static int xbz_payload_zero_base(void *payload, size_t cap, const void *snapshot
 /* A page of which nothing is known: made zero first where that is shorter. */
 static u8 *xbz_record_unknown(u8 *p, struct xbz_record *rec)
 {
-	u8 *payload = p + xbz_head_size(rec->block, rec->cont) + XBZ_ZERO_BODY +
-		      XBZ_HEAD_CONT + XBZ_DELTA_HEAD;
-	int ret = xbz_payload_zero_base(payload, XBZ_ZERO_BASE_PAYS,
-					rec->snapshot);
+	size_t more = XBZ_ZERO_BODY + XBZ_HEAD_CONT;
+	u8 *payload = p + xbz_head_size(rec->block, rec->cont) + more +
+		      XBZ_DELTA_HEAD;
+	size_t cap = xbz_payload_cap(rec, XBZ_ZERO_BASE_PAYS, more);
+	int ret = xbz_payload_zero_base(payload, cap, rec->snapshot);
 
 	if (ret == XBZ_RAW)
 		return xbz_put_raw(p, rec);
@@ -127,7 +139,8 @@ static u8 *xbz_record_long(u8 *p, struct xbz_record *rec, size_t len)
 static u8 *xbz_record_copy(u8 *p, struct xbz_record *rec)
 {
 	u8 *payload = p + xbz_head_size(rec->block, rec->cont) + XBZ_DELTA_HEAD;
-	int ret = xbz_encode(payload, XBZ_DELTA_MAX, rec->copy, rec->snapshot);
+	size_t cap = xbz_payload_cap(rec, XBZ_DELTA_MAX, 0);
+	int ret = xbz_encode(payload, cap, rec->copy, rec->snapshot);
 
 	switch (ret) {
 	case XBZ_SAME:
@@ -150,7 +163,8 @@ static u8 *xbz_record_copy(u8 *p, struct xbz_record *rec)
 static u8 *xbz_record_known_zero(u8 *p, struct xbz_record *rec)
 {
 	u8 *payload = p + xbz_head_size(rec->block, rec->cont) + XBZ_DELTA_HEAD;
-	int ret = xbz_payload_zero_base(payload, XBZ_DELTA_MAX, rec->snapshot);
+	size_t cap = xbz_payload_cap(rec, XBZ_DELTA_MAX, 0);
+	int ret = xbz_payload_zero_base(payload, cap, rec->snapshot);
 
 	if (ret == XBZ_ZERO)
 		return xbz_put_nothing(p, rec);
@@ -167,7 +181,7 @@ static u8 *xbz_record_known_zero(u8 *p, struct xbz_record *rec)
  *
  * Context: any; a few microseconds.
  * Return: bytes written, 0 for an unchanged page, never more than its raw
- * record.
+ * record, if both kinds of records continue a block or both do not.
  */
 size_t xbz_record_page(void *out, struct xbz_record *rec)
 {

@@ -78,7 +78,12 @@ struct xbz_block {
  * struct xbz_record - one page on its way to the stream
  * @block: the page's block
  * @offset: the page's byte offset in the block, page aligned
- * @cont: the previous record of the batch is of the same block
+ * @cont: a record that is not whole continues the block of the one before
+ * @cont_whole: so does a whole record; other than @cont where whole records are
+ *	a stream of their own
+ * @max_delta: largest size of the deltas that the page is sent as, with the zero
+ *	record that a delta against zero may need, in bytes of payload; 0 for what
+ *	is shorter than the page
  * @snapshot: the page; private to the caller, which does not write to it
  * @copy: with %XBZ_KNOWN_COPY the cached page; becomes the snapshot
  * @known: what is known of the destination's page; in: before the record, out:
@@ -91,6 +96,8 @@ struct xbz_record {
 	const struct xbz_block *block;
 	u64 offset;
 	bool cont;
+	bool cont_whole;
+	u32 max_delta;
 	const void *snapshot;
 	void *copy;
 	enum xbz_known known;

@@ -81,12 +81,22 @@ int xbzrle_session_encode(struct xbzrle_session *s, unsigned int queue,
 			  uint64_t budget, uint32_t max_pages, uint32_t flags,
 			  struct xbzrle_batch *batch)
 {
+	return xbzrle_session_encode_bounded(s, queue, budget, max_pages, flags,
+					     0, batch);
+}
+
+int xbzrle_session_encode_bounded(struct xbzrle_session *s, unsigned int queue,
+				  uint64_t budget, uint32_t max_pages,
+				  uint32_t flags, uint32_t max_delta,
+				  struct xbzrle_batch *batch)
+{
 	struct xbzrle_encode arg = {
 		.size = sizeof(arg),
 		.flags = flags,
 		.queue = queue,
 		.max_pages = max_pages,
 		.budget = budget,
+		.max_delta = max_delta,
 	};
 	struct xbzrle_queue *q;
 	int ret;
@@ -117,6 +127,8 @@ int xbzrle_session_encode(struct xbzrle_session *s, unsigned int queue,
 		.status = arg.status,
 		.fault_region = arg.fault_region,
 		.fault_page = arg.fault_page,
+		.flags = flags,
+		.pass = arg.pass,
 	};
 	return 0;
 }

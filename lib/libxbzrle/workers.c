@@ -88,7 +88,9 @@ struct worker {
  *	@signal
  * @changed: the consumer and pausers sleep on it
  * @sleepers: number of threads that sleep on @changed
- * @flags: XBZRLE_ENCODE_*
+ * @flags: XBZRLE_ENCODE_*, of the last resume
+ * @bound_flags: the same, of the last bound
+ * @max_delta: bound on deltas, 0 for none
  * @paused: no ENCODE may begin
  * @stopping: threads have to end
  * @last: queue of the last batch that was taken
@@ -106,6 +108,8 @@ struct xbzrle_workers {
 	pthread_cond_t changed;
 	unsigned int sleepers;
 	uint32_t flags;
+	uint32_t bound_flags;
+	uint32_t max_delta;
 	bool paused;
 	bool stopping;
 	unsigned int last;
@@ -145,14 +149,16 @@ static void make_batch(struct worker *k)
 	struct xbzrle_workers *w = k->w;
 	struct xbzrle_batch *b = &k->batch[k->tail % AHEAD];
 	uint64_t batch_bytes = w->batch_bytes;
-	uint32_t flags = w->flags;
+	uint32_t flags = w->flags | w->bound_flags;
+	uint32_t max_delta = w->max_delta;
 	int ret;
 
 	k->state = WORKER_ENCODING;
 	k->again = false;
 	k->room = false;
 	pthread_mutex_unlock(&w->lock);
-	ret = xbzrle_session_encode(w->s, k->queue, batch_bytes, w->batch_pages, flags, b);
+	ret = xbzrle_session_encode_bounded(w->s, k->queue, batch_bytes, w->batch_pages, flags,
+					    max_delta, b);
 	pthread_mutex_lock(&w->lock);
 
 	if (ret) {
@@ -363,6 +369,14 @@ void xbzrle_workers_resume(struct xbzrle_workers *w, uint32_t flags)
 		k->again = true;
 		wake(k);
 	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+void xbzrle_workers_bound(struct xbzrle_workers *w, uint32_t flags, uint32_t max_delta)
+{
+	pthread_mutex_lock(&w->lock);
+	w->bound_flags = flags;
+	w->max_delta = max_delta;
 	pthread_mutex_unlock(&w->lock);
 }
 

@@ -123,6 +123,7 @@ static __always_inline void record(struct ours *o, size_t page, const u8 *conten
 		rec.copy = (void *)(*entry & ~ENTRY_USED);
 	}
 	rec.cont = o->batch;
+	rec.cont_whole = o->batch;
 	o->batch += xbz_record_page(o->ring + xbz_ring_offset(o->pos + o->batch, o->size),
 				    &rec);
 	if (rec.known != XBZ_KNOWN_COPY)

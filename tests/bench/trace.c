@@ -38,6 +38,7 @@ static u32 measure(const u8 *snapshot, const u8 *old, enum xbz_known known,
 	struct xbz_record rec = {
 		.block = &block,
 		.cont = true,
+		.cont_whole = true,
 		.snapshot = snapshot,
 		.copy = copy,
 		.known = known,

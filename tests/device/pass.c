@@ -99,6 +99,7 @@ void xbzt_apply(struct xbzt_session *s, unsigned int queue,
 	struct xbzt_applied applied;
 
 	check_batch(s, queue, arg);
+	s->dest.whole_apart = arg->flags & XBZRLE_ENCODE_WHOLE_APART;
 	if (xbzt_dest_apply(&s->dest, queue,
 			    q->data + (arg->pos & (s->setup.ring_bytes - 1)),
 			    arg->bytes, &applied))

@@ -29,7 +29,9 @@
  * @queue: where from
  * @at: the next byte
  * @left: bytes from there
- * @block: that of the record before, NULL at the start
+ * @block: the record's
+ * @last: that of the record before, NULL at the start; the second is of whole
+ *	records where these are apart
  * @head: bytes of the page's first header
  * @page: the page of the record
  * @applied: grows
@@ -42,6 +44,7 @@ struct reader {
 	const uint8_t *at;
 	size_t left;
 	struct xbzt_block *block;
+	struct xbzt_block *last[2];
 	size_t head;
 	uint64_t page;
 	struct xbzt_applied *applied;
@@ -131,6 +134,7 @@ static int check_owner(struct reader *r)
 static int read_head(struct reader *r)
 {
 	const uint8_t *p = take(r, 8);
+	struct xbzt_block **last;
 	uint64_t word, flags;
 
 	if (!p)
@@ -139,12 +143,15 @@ static int read_head(struct reader *r)
 	flags = word & (XBZRLE_PAGE_SIZE - 1);
 	r->page = word >> XBZRLE_PAGE_SHIFT;
 	r->head = 8;
+	last = &r->last[r->dest->whole_apart && flags & FLAG_PAGE];
+	r->block = *last;
 	if (flags & FLAG_CONTINUE) {
 		if (!r->block)
 			return bad(r, "begins with a header that continues");
 	} else if (read_name(r)) {
 		return -1;
 	}
+	*last = r->block;
 	if (r->page >= r->block->nr_pages)
 		return bad(r, "no page %llu in %s",
 			   (unsigned long long)r->page, r->block->name);

@@ -7,6 +7,7 @@
 #ifndef XBZT_STREAM_H
 #define XBZT_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,10 +30,12 @@ struct xbzt_block {
 /**
  * struct xbzt_dest - a destination
  * @blocks: its blocks, NULL where there is none
+ * @whole_apart: whole records are a stream of their own, which is read alongside
  * @error: what is wrong with the stream, empty as long as nothing is
  */
 struct xbzt_dest {
 	struct xbzt_block *blocks[XBZT_DEST_BLOCKS];
+	bool whole_apart;
 	char error[256];
 };
 

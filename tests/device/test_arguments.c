@@ -162,7 +162,8 @@ static const struct call {
 	CALL(CLEAR, xbzrle_clear, CLEAR, END_OF(xbzrle_clear, scratch_bytes, 8), 0,
 	     RESERVED(xbzrle_clear), make_clear),
 	CALL(ENCODE, xbzrle_encode, ENCODE, END_OF(xbzrle_encode, fault_page, 8),
-	     XBZRLE_ENCODE_LAST_STAGE, NO_RESERVED, make_encode),
+	     XBZRLE_ENCODE_LAST_STAGE | XBZRLE_ENCODE_WHOLE_APART,
+	     RESERVED(xbzrle_encode), make_encode),
 	CALL(INVALIDATE, xbzrle_invalidate, INVALIDATE,
 	     END_OF(xbzrle_invalidate, nr_pages, 8), 0,
 	     RESERVED(xbzrle_invalidate), make_invalidate),
@@ -567,6 +568,7 @@ static void test_info(void **state)
 	assert_int_equal(info.max_slots, XBZRLE_MAX_SLOTS);
 	assert_int_equal(info.scratch_min, XBZRLE_SCRATCH_MIN);
 	assert_true(info.features & XBZRLE_FEATURE_KVM_LOG);
+	assert_true(info.features & XBZRLE_FEATURE_WHOLE_APART);
 	assert_int_equal(info.ring_bytes_min, XBZT_RING_MIN);
 	assert_true(info.ring_bytes_max > info.ring_bytes_min);
 	assert_true(info.memory_max > 0);

@@ -50,6 +50,10 @@ static void run_passes(const struct xbzt_config *config, unsigned int passes)
 			how.max_pages = 1 + xbzt_below(&xbzt_rng, 100);
 		if (pass % 5 == 4)
 			how.flags = XBZRLE_ENCODE_LAST_STAGE;
+		if (pass % 3 == 1)
+			how.flags |= XBZRLE_ENCODE_WHOLE_APART;
+		if (pass % 2)
+			how.max_delta = 1 + xbzt_below(&xbzt_rng, 3000);
 		xbzt_pass_with(s, &how);
 		xbzt_assert_all_equal(s);
 	}
@@ -183,6 +187,64 @@ static void test_small_changes_are_small(void **state)
 	assert_int_equal(s->total.pages_delta, 2 * n);
 	assert_int_equal(s->total.pages_raw, n);
 	xbzt_assert_equal(r);
+	xbzt_close(s);
+}
+
+/*
+ * Breaks if a bound on deltas is not kept, or what is known of a page that is sent
+ * whole because of it is not what the destination has.
+ */
+static void test_bound(void **state)
+{
+	const uint64_t n = 300;
+	struct xbzt_session *s = xbzt_open(&(struct xbzt_config){
+		.cache_bytes = 64 << 20 });
+	struct xbzt_region *r = xbzt_region(s, "ram", n);
+	struct xbzrle_encode how = { .max_delta = 100 };
+	uint64_t page, pass;
+
+	(void)state;
+	for (page = 0; page < n; page++)
+		xbzt_guest_fill(xbzt_page(r, page), &xbzt_rng);
+	xbzt_dirty_all(r);
+	xbzt_pass_with(s, &how);
+	assert_int_equal(s->total.pages_raw, n);
+	for (pass = 1; pass < 4; pass++) {
+		for (page = 0; page < n; page++)
+			memset(xbzt_page(r, page), pass, page % 2 ? 200 : 50);
+		xbzt_dirty_all(r);
+		xbzt_pass_with(s, &how);
+		assert_int_equal(s->total.pages_delta, pass * (n / 2));
+		assert_int_equal(s->total.pages_raw, n + pass * (n / 2));
+		xbzt_assert_equal(r);
+	}
+	xbzt_close(s);
+}
+
+/*
+ * Breaks if a batch does not say how many SYNCs there were, or a struct of the first
+ * version is not taken any more.
+ */
+static void test_encode_grew(void **state)
+{
+	struct xbzt_session *s = xbzt_open(NULL);
+	struct xbzt_region *r = xbzt_region(s, "ram", 100);
+	struct xbzrle_encode arg = { .size = XBZRLE_ENCODE_SIZE_VER0 };
+	struct xbzrle_sync sync;
+	unsigned int i;
+
+	(void)state;
+	arg.pass = 12345;
+	assert_int_equal(xbzt_ioctl(s->fd, XBZRLE_ENCODE, &arg), 0);
+	assert_int_equal(arg.pass, 12345);
+	for (i = 0; i < 3; i++) {
+		arg = (struct xbzrle_encode){ 0 };
+		xbzt_dirty(r, i);
+		xbzt_encode(s, 0, &arg);
+		assert_int_equal(arg.pass, i);
+		assert_int_equal(xbzt_sync(s, &sync), 0);
+		assert_int_equal(sync.pass, i + 1);
+	}
 	xbzt_close(s);
 }
 
@@ -359,6 +421,8 @@ int main(void)
 		cmocka_unit_test(test_endless_cache),
 		cmocka_unit_test(test_only_dirty_pages),
 		cmocka_unit_test(test_small_changes_are_small),
+		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_encode_grew),
 		cmocka_unit_test(test_delta_against_zero),
 		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_invalidate),

@@ -5,6 +5,7 @@
  */
 #include "harness.h"
 
+#include <xbzrle/walk.h>
 #include <xbzrle/xbzrle.h>
 
 #include <dirent.h>
@@ -95,11 +96,44 @@ static void write_page(struct guest *g, unsigned int page, uint8_t value)
 	__atomic_fetch_or(&g->bitmap[page / 64], 1ULL << page % 64, __ATOMIC_SEQ_CST);
 }
 
+/* As a consumer that has another way for whole pages. */
+static void send_pieces(struct guest *g, unsigned int queue, const struct xbzrle_batch *b)
+{
+	struct xbzt_applied applied;
+	uint8_t stream[RING];
+	struct xbz_piece piece;
+	uint64_t whole = 0;
+	struct xbz_walk w;
+	size_t len = 0;
+	int ret;
+
+	xbz_walk_begin(&w, b->data, b->bytes);
+	while ((ret = xbz_walk_next(&w, &piece)) == 1) {
+		if (!piece.name) {
+			memcpy(stream + len, piece.data, piece.bytes);
+			len += piece.bytes;
+			continue;
+		}
+		assert_int_equal(piece.name_len, strlen("pc.ram"));
+		assert_memory_equal(piece.name, "pc.ram", piece.name_len);
+		assert_true(piece.offset < PAGES * XBZT_PAGE);
+		memcpy(g->dst + piece.offset, piece.data, XBZT_PAGE);
+		whole++;
+	}
+	assert_int_equal(ret, 0);
+	assert_int_equal(whole, b->pages_raw);
+	assert_int_equal(xbzt_dest_apply(&g->dest, queue, stream, len, &applied), 0);
+	assert_int_equal(applied.pages_raw, 0);
+	assert_int_equal(applied.pages_delta, b->pages_delta);
+}
+
 static void send(struct guest *g, unsigned int queue, const struct xbzrle_batch *b)
 {
 	struct xbzt_applied applied = { 0 };
 
-	if (b->bytes)
+	if (b->flags & XBZRLE_ENCODE_WHOLE_APART)
+		send_pieces(g, queue, b);
+	else if (b->bytes)
 		assert_int_equal(xbzt_dest_apply(&g->dest, queue, b->data, b->bytes,
 						 &applied), 0);
 	assert_int_equal(b->pages, b->pages_same + b->pages_zero + b->pages_delta +
@@ -161,7 +195,7 @@ static void *dirty(void *arg)
 
 /*
  * Breaks if a bit gets lost that is set while a queue encodes, falls asleep or
- * is paused.
+ * is paused, or if a batch is not what its flags say.
  */
 static void test_while_the_guest_runs(void **state)
 {
@@ -172,6 +206,9 @@ static void test_while_the_guest_runs(void **state)
 
 	assert_int_equal(pthread_create(&thread, NULL, dirty, g), 0);
 	for (round = 0; round < 60; round++) {
+		/* In the middle of things: queued batches are as they were made. */
+		xbzrle_workers_bound(g->w, round % 4 ? XBZRLE_ENCODE_WHOLE_APART : 0,
+				     round % 3 * 20);
 		xbzrle_workers_resume(g->w, 0);
 		for (i = 0; i < round % 8; i++)
 			if (xbzrle_workers_next(g->w, &queue, &b) == 1)
@@ -333,12 +370,15 @@ static void test_nothing_is_released(void **state)
 static bool hold;
 static unsigned int nr_held;
 
-typeof(xbzrle_session_encode) __real_xbzrle_session_encode, __wrap_xbzrle_session_encode;
+typeof(xbzrle_session_encode_bounded) __real_xbzrle_session_encode_bounded,
+	__wrap_xbzrle_session_encode_bounded;
 
-int __wrap_xbzrle_session_encode(struct xbzrle_session *s, unsigned int queue, uint64_t budget,
-			      uint32_t max_pages, uint32_t flags, struct xbzrle_batch *batch)
+int __wrap_xbzrle_session_encode_bounded(struct xbzrle_session *s, unsigned int queue,
+					 uint64_t budget, uint32_t max_pages, uint32_t flags,
+					 uint32_t max_delta, struct xbzrle_batch *batch)
 {
-	int ret = __real_xbzrle_session_encode(s, queue, budget, max_pages, flags, batch);
+	int ret = __real_xbzrle_session_encode_bounded(s, queue, budget, max_pages, flags,
+						       max_delta, batch);
 
 	if (!ret && batch->status & XBZRLE_STATUS_FULL && !batch->bytes &&
 	    __atomic_load_n(&hold, __ATOMIC_SEQ_CST)) {

@@ -240,8 +240,9 @@ static size_t head_size(const struct dst *d, bool cont)
 /*
  * The whole of the cache's correctness: fails if after any record the
  * destination does not hold the snapshot, or the state claims to know what the
- * destination does not hold, or a record is longer than the raw page's, or a
- * byte is written behind that (it traps).
+ * destination does not hold, or a record is longer than the raw page's or its
+ * bound, or has a header of the other stream, or a byte is written behind that (it
+ * traps).
  */
 static void test_record_keeps_state(void **state)
 {
@@ -252,7 +253,8 @@ static void test_record_keeps_state(void **state)
 
 	(void)state;
 	for (round = 0; round < 30000; round++) {
-		bool cont = rnd() & 1;
+		bool cont = rnd() & 1, cont_whole = rnd() % 8 ? cont : !cont;
+		u32 max_delta = rnd() & 1 ? 0 : 1 + rnd() % (rnd() & 1 ? 64 : 4200);
 		size_t max, used, got = 0;
 		struct xbz_record rec;
 		struct xbz_block block;
@@ -262,7 +264,7 @@ static void test_record_keeps_state(void **state)
 		d.name[round % 3 ? 1 + rnd() % 20 : 255] = '\0';
 		block.len = strlen(d.name);
 		block.name = d.name;
-		max = head_size(&d, cont) + PAGE;
+		max = head_size(&d, cont && cont_whole) + PAGE;
 		out = guarded(max);
 
 		make_page(snapshot, d.page);
@@ -273,6 +275,8 @@ static void test_record_keeps_state(void **state)
 			.block = &block,
 			.offset = d.offset,
 			.cont = cont,
+			.cont_whole = cont_whole,
+			.max_delta = max_delta,
 			.snapshot = snapshot,
 			.copy = known == XBZ_KNOWN_COPY ? copy : NULL,
 			.known = known,
@@ -290,6 +294,12 @@ static void test_record_keeps_state(void **state)
 		if (known == XBZ_KNOWN_COPY)
 			assert_memory_equal(d.page, copy, PAGE);
 		assert_int_equal(rec.kind == XBZ_SENT_SAME, used == 0);
+		if (used)
+			assert_int_equal(!(out[7] & 0x20), rec.kind == XBZ_SENT_RAW ?
+						   !cont_whole : !cont);
+		if (max_delta && (rec.kind == XBZ_SENT_DELTA ||
+				  rec.kind == XBZ_SENT_ZERO_BASED))
+			assert_true(used <= head_size(&d, cont) + 3 + max_delta);
 		if (rec.kind == XBZ_SENT_DELTA || rec.kind == XBZ_SENT_ZERO_BASED)
 			assert_true(used < max);
 		kinds[rec.kind]++;
@@ -303,6 +313,52 @@ static void test_record_keeps_state(void **state)
 	/* All that can happen has happened, or this tests nothing. */
 	for (i = 0; i < 5; i++)
 		assert_true(kinds[i] > 500);
+}
+
+/* Fails if a bound is missed by a byte, or unchanged and zero pages obey it, too. */
+static void test_record_bound(void **state)
+{
+	static const unsigned char zero[PAGE];
+	static unsigned char page[PAGE], copy[PAGE], out[9 + 255 + PAGE];
+	const struct xbz_block block = { .len = 2, .name = "pc" };
+	struct xbz_record rec = {
+		.block = &block,
+		.cont = true,
+		.cont_whole = true,
+		.snapshot = page,
+		.copy = copy,
+	};
+	static const enum xbz_known knowns[] = {
+		XBZ_KNOWN_NOTHING, XBZ_KNOWN_ZERO, XBZ_KNOWN_COPY,
+	};
+	unsigned int i, len = 300;
+	size_t most;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		memset(page, 0, PAGE);
+		memset(page + 100, 7, len);
+		/* zrun, nzrun of two bytes, and a zero record before */
+		most = 1 + 2 + len + (knowns[i] == XBZ_KNOWN_NOTHING ? 9 : 0);
+		for (rec.max_delta = most + 1; rec.max_delta >= most - 1; rec.max_delta--) {
+			memset(copy, 0, PAGE);
+			rec.known = knowns[i];
+			xbz_record_page(out, &rec);
+			assert_int_equal(rec.kind == XBZ_SENT_RAW, rec.max_delta < most);
+			if (knowns[i] == XBZ_KNOWN_COPY)
+				assert_memory_equal(copy, page, PAGE);
+		}
+		rec.max_delta = 1;
+		rec.known = knowns[i];
+		memcpy(copy, page, PAGE);
+		rec.snapshot = zero;
+		assert_true(xbz_record_page(out, &rec) <= 9);
+		assert_int_equal(rec.known, XBZ_KNOWN_ZERO);
+		rec.known = XBZ_KNOWN_COPY;
+		memset(copy, 0, PAGE);
+		assert_int_equal(xbz_record_page(out, &rec), 0);
+		rec.snapshot = page;
+	}
 }
 
 /* Fails if a header is not what QEMU reads, to the byte. */
@@ -348,6 +404,7 @@ static void test_record_long(void **state)
 	struct xbz_record rec = {
 		.block = &block,
 		.cont = true,
+		.cont_whole = true,
 		.snapshot = page,
 		.copy = copy,
 	};
@@ -385,6 +442,7 @@ int main(void)
 		cmocka_unit_test(test_bitmap_fetch),
 		cmocka_unit_test(test_record_keeps_state),
 		cmocka_unit_test(test_record_bytes),
+		cmocka_unit_test(test_record_bound),
 		cmocka_unit_test(test_record_long),
 	};
 	const char *seed = getenv("XBZ_SEED");

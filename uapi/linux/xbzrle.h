@@ -89,6 +89,8 @@
 #define XBZRLE_FEATURE_KVM_LOG		(1ULL << 0) /* harvests KVM's dirty log */
 #define XBZRLE_FEATURE_ZERO_BASE	(1ULL << 1) /* deltas against zero */
 #define XBZRLE_FEATURE_DEFAULTS		(1ULL << 2) /* XBZRLE_SETUP_DEFAULT_* */
+/* XBZRLE_ENCODE_WHOLE_APART, and xbzrle_encode's max_delta and pass */
+#define XBZRLE_FEATURE_WHOLE_APART	(1ULL << 3)
 
 #define XBZRLE_INFO_SIZE_VER0		96
 #define XBZRLE_SETUP_SIZE_VER0		128
@@ -376,6 +378,12 @@ struct xbzrle_clear {
 /* xbzrle_encode.flags */
 /* The guest has stopped: do not add pages to the cache. */
 #define XBZRLE_ENCODE_LAST_STAGE	(1U << 0)
+/*
+ * The records of pages sent whole are taken out of the batch and sent in another
+ * way, so they are a stream of their own, and so are the others: with CONTINUE, a
+ * record continues the previous one of its stream. Each begins with a full header.
+ */
+#define XBZRLE_ENCODE_WHOLE_APART	(1U << 1)
 
 /* xbzrle_encode.status: why the batch ended; at least one is set */
 #define XBZRLE_STATUS_IDLE	(1U << 0) /* no dirty page is left in this queue */
@@ -404,6 +412,11 @@ struct xbzrle_clear {
  * @status: out: XBZRLE_STATUS_*
  * @fault_region: out: with FAULT or LOG: the page's region
  * @fault_page: out: with FAULT or LOG: the page
+ * @max_delta: bytes of payload that a page is sent as at most, in deltas; a page
+ *	that takes more is sent whole. 0 for what is shorter than the page
+ * @reserved: must be zero
+ * @pass: out: number of SYNC calls of this session. Between two of them, a page
+ *	is encoded once, unless the process sets its bit
  *
  * The batch lies at @pos modulo the ring's size and begins with a full header,
  * so that batches of several queues and other records can be interleaved. A
@@ -413,7 +426,8 @@ struct xbzrle_clear {
  * the next call continues behind it.
  *
  *   -ENOENT   no such queue
- *   -EINVAL   scratch not aligned or too small, and the session has slots
+ *   -EINVAL   scratch not aligned or too small, and the session has slots; or
+ *             reserved is not zero
  *   -EPIPE    the consumer's position is invalid, now or in an earlier call; the
  *             queue encodes nothing any more
  */
@@ -435,6 +449,9 @@ struct xbzrle_encode {
 	__u32 status;
 	__u32 fault_region;
 	__u64 fault_page;
+	__u32 max_delta;
+	__u32 reserved;
+	__u64 pass;
 };
 
 /**

@@ -84,6 +84,10 @@ struct xbzrle_config {
  * @status: XBZRLE_STATUS_*: why the batch ended
  * @fault_region: with XBZRLE_STATUS_FAULT or _LOG: the page's region
  * @fault_page: with XBZRLE_STATUS_FAULT or _LOG: the page
+ * @pass: number of syncs before it. Between two syncs a page is encoded once,
+ *	unless the caller sets its bit
+ * @flags: XBZRLE_ENCODE_*, with which it was encoded
+ * @padding: zero
  * @reserved: zero
  */
 struct xbzrle_batch {
@@ -98,7 +102,10 @@ struct xbzrle_batch {
 	uint32_t status;
 	uint32_t fault_region;
 	uint64_t fault_page;
-	uint64_t reserved[4];
+	uint64_t pass;
+	uint32_t flags;
+	uint32_t padding;
+	uint64_t reserved[2];
 };
 
 /**
@@ -254,6 +261,29 @@ int xbzrle_session_encode(struct xbzrle_session *s, unsigned int queue,
 			  struct xbzrle_batch *batch);
 
 /**
+ * xbzrle_session_encode_bounded() - the same, with a bound on deltas
+ * @s: the session
+ * @queue: the queue
+ * @budget: as for xbzrle_session_encode()
+ * @max_pages: as for xbzrle_session_encode()
+ * @flags: XBZRLE_ENCODE_*
+ * @max_delta: bytes of payload above which a page is sent whole, or 0 for what is
+ *	shorter than the page
+ * @batch: receives the batch
+ *
+ * With XBZRLE_ENCODE_WHOLE_APART in @flags, whole pages are taken out of the
+ * batch by xbz_walk_next() (<xbzrle/walk.h>). Both need a module with
+ * XBZRLE_FEATURE_WHOLE_APART.
+ *
+ * Return: as xbzrle_session_encode(); an older module returns -EOPNOTSUPP for
+ * the flag, or -E2BIG for @max_delta.
+ */
+int xbzrle_session_encode_bounded(struct xbzrle_session *s, unsigned int queue,
+				  uint64_t budget, uint32_t max_pages,
+				  uint32_t flags, uint32_t max_delta,
+				  struct xbzrle_batch *batch);
+
+/**
  * xbzrle_session_release() - release ring space
  * @s: the session
  * @queue: the queue
@@ -373,6 +403,18 @@ void xbzrle_workers_pause(struct xbzrle_workers *w);
  * for the next sync.
  */
 void xbzrle_workers_resume(struct xbzrle_workers *w, uint32_t flags);
+
+/**
+ * xbzrle_workers_bound() - bound the deltas
+ * @w: the workers, paused or not
+ * @flags: XBZRLE_ENCODE_WHOLE_APART or 0
+ * @max_delta: as for xbzrle_session_encode_bounded()
+ *
+ * Holds for batches that begin from now on; a batch's flags say whether it was
+ * encoded with XBZRLE_ENCODE_WHOLE_APART.
+ */
+void xbzrle_workers_bound(struct xbzrle_workers *w, uint32_t flags,
+			  uint32_t max_delta);
 
 /**
  * xbzrle_workers_next() - take the next batch of any queue
