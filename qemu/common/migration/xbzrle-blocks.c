@@ -237,21 +237,25 @@ static XbzrleBlock *block_by_name(XbzrleBlocks *blocks, const char *name,
 }
 
 uint64_t xbzrle_blocks_redirty(XbzrleBlocks *blocks, const uint8_t *data,
-                               uint64_t bytes)
+                               uint64_t bytes, bool apart)
 {
     const uint8_t *end = data + bytes;
-    XbzrleBlock *b = NULL;
+    /* The second is of whole pages, if these are apart */
+    XbzrleBlock *last[2] = { NULL };
     uint64_t count = 0;
 
     while (data < end) {
         uint64_t header = ldq_be_p(data);
         uint64_t page = header >> TARGET_PAGE_BITS;
+        unsigned int chain = apart && (header & RAM_SAVE_FLAG_PAGE);
+        XbzrleBlock *b;
 
         data += 8;
         if (!(header & RAM_SAVE_FLAG_CONTINUE)) {
-            b = block_by_name(blocks, (const char *)data + 1, *data);
+            last[chain] = block_by_name(blocks, (const char *)data + 1, *data);
             data += 1 + *data;
         }
+        b = last[chain];
         if (header & RAM_SAVE_FLAG_PAGE) {
             data += TARGET_PAGE_SIZE;
         } else if (header & RAM_SAVE_FLAG_XBZRLE) {

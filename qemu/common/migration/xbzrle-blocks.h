@@ -64,9 +64,10 @@ bool xbzrle_blocks_changed(XbzrleBlocks *blocks);
  * Returns how many were not dirty
  *
  * @data, @bytes: records as the session makes them
+ * @apart: whole pages are a stream of their own
  */
 uint64_t xbzrle_blocks_redirty(XbzrleBlocks *blocks, const uint8_t *data,
-                               uint64_t bytes);
+                               uint64_t bytes, bool apart);
 
 /**
  * xbzrle_blocks_count_dirty: number of bits that are set in all bitmaps

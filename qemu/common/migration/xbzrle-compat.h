@@ -26,6 +26,7 @@
 #include "migration/misc.h"
 #include "migration-stats.h"
 #include "options.h"
+#include "xbzrle-multifd.h"
 
 /* The name of a setting that excludes a session, NULL if there is none. */
 static inline const char *compat_excluded(QEMUFile *f)
@@ -111,6 +112,61 @@ static inline void compat_count_sent(QEMUFile *f, uint64_t bytes)
 static inline uint64_t compat_rate_limit(QEMUFile *f)
 {
     return MAX(qemu_file_get_rate_limit(f), 0);
+}
+
+/* Its channels read pages in the guest, and sync at the end of a section. */
+typedef struct XbzrleMultifd XbzrleMultifd;
+struct xbzrle_batch;
+struct xbzrle_session;
+struct xbzrle_workers;
+
+static inline bool xbzrle_multifd_wanted(void)
+{
+    return false;
+}
+
+static inline const char *xbzrle_multifd_excluded(void)
+{
+    return "multifd";
+}
+
+static inline uint64_t xbzrle_multifd_ring_bytes(unsigned int nr_queues)
+{
+    return 0;
+}
+
+static inline XbzrleMultifd *
+xbzrle_multifd_new(struct xbzrle_session *session,
+                   struct xbzrle_workers *workers, unsigned int nr_queues,
+                   Error **errp)
+{
+    return NULL;
+}
+
+static inline void xbzrle_multifd_free(XbzrleMultifd *m)
+{
+}
+
+static inline int64_t xbzrle_multifd_put(XbzrleMultifd *m, QEMUFile *f,
+                                         unsigned int queue,
+                                         const struct xbzrle_batch *batch)
+{
+    return -ENOSYS;
+}
+
+static inline void xbzrle_multifd_flushed(XbzrleMultifd *m, QEMUFile *f,
+                                          uint64_t ns)
+{
+}
+
+static inline bool xbzrle_multifd_wait(XbzrleMultifd *m, QEMUFile *f)
+{
+    return false;
+}
+
+static inline int xbzrle_multifd_sync(XbzrleMultifd *m, QEMUFile *f)
+{
+    return -ENOSYS;
 }
 
 #endif

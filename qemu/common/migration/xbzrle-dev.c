@@ -95,6 +95,8 @@ typedef struct XbzrleDev {
     uint64_t window_paid;
     /* What sends batches, if they do not go through the stream's buffers */
     XbzrleZeroCopy *zerocopy;
+    /* What sends whole pages, if they do not go through the stream */
+    XbzrleMultifd *multifd;
     bool last_stage;
     /* It makes no more batches; QEMU reads KVM's logs; QEMU sends */
     bool failed;
@@ -112,6 +114,12 @@ static XbzrleDev *dev;
  */
 static int64_t cache_bytes = -1;
 static unsigned int queues_used;
+
+/* What a migration without a session has. */
+static const char *otherwise(void)
+{
+    return migrate_multifd() ? "multifd alone" : "the built-in encoder";
+}
 
 /* Says, for each migration, why it has no session. */
 static void warn_fallback(const char *path, int ret, Error *err)
@@ -147,7 +155,7 @@ static void warn_fallback(const char *path, int ret, Error *err)
     error_prepend(&err, "XBZRLE by '%s': ", path);
     error_append_hint(&err, "To have it, %s; to do without, set "
                       "migration.xbzrle-dev to an empty string. "
-                      "Going on with the built-in encoder.\n", mend);
+                      "Going on with %s.\n", mend, otherwise());
     warn_report_err(err);
 }
 
@@ -158,7 +166,8 @@ static const char *excluded_by(QEMUFile *f)
         qemu_real_host_page_size() != XBZRLE_PAGE_SIZE) {
         return "a page size other than 4096";
     }
-    return migrate_multifd() ? "multifd" :
+    return migrate_multifd() && xbzrle_multifd_excluded() ?
+           xbzrle_multifd_excluded() :
            migrate_background_snapshot() ? "background-snapshot" :
            migrate_colo() ? "x-colo" : compat_excluded(f);
 }
@@ -205,7 +214,9 @@ static int setup_session(Error **errp)
     bool manual_protect = false;
     int ret;
 
-    if (dev->zerocopy) {
+    if (migrate_multifd()) {
+        cfg.ring_bytes = xbzrle_multifd_ring_bytes(dev->nr_queues);
+    } else if (dev->zerocopy) {
         cfg.ring_bytes *= RING_ZEROCOPY;
     }
     dev->has_vm = kvm_harvest_possible(&cfg.vm_fd, &manual_protect);
@@ -244,6 +255,11 @@ static int start_workers(Error **errp)
                          dev->nr_queues);
     }
     dev->paused = true;
+    if (!ret && migrate_multifd()) {
+        dev->multifd = xbzrle_multifd_new(dev->session, dev->workers,
+                                          dev->nr_queues, errp);
+        ret = dev->multifd ? 0 : -EPROTO;
+    }
     return ret;
 }
 
@@ -316,7 +332,7 @@ static void start_zerocopy(QEMUFile *f)
 {
     Error *err = NULL;
 
-    if (!migrate_get_current()->xbzrle_dev_zerocopy) {
+    if (!migrate_get_current()->xbzrle_dev_zerocopy || migrate_multifd()) {
         return;
     }
     dev->zerocopy = xbzrle_zerocopy_new(qemu_file_get_ioc(f), zerocopy_done,
@@ -342,8 +358,8 @@ static void dev_fail(Error *err)
     dev->failed = true;
     error_prepend(&err, "XBZRLE by '%s' failed: ",
                   migrate_get_current()->xbzrle_dev);
-    error_append_hint(&err, "The migration goes on with the built-in encoder. "
-                      "The next one tries the device again.\n");
+    error_append_hint(&err, "The migration goes on with %s. The next one tries "
+                      "the device again.\n", otherwise());
     warn_report_err(err);
 }
 
@@ -392,7 +408,7 @@ void xbzrle_dev_open(QEMUFile *f)
 
     qatomic_set(&cache_bytes, -1);
     qatomic_set(&queues_used, 0);
-    if (!migrate_xbzrle() || !path || !*path) {
+    if (!(migrate_xbzrle() || xbzrle_multifd_wanted()) || !path || !*path) {
         return;
     }
     excluded = excluded_by(f);
@@ -444,6 +460,7 @@ void xbzrle_dev_close(void)
     if (!d) {
         return;
     }
+    xbzrle_multifd_free(d->multifd);
     /* Batches that nobody asked for are lost; so is the migration, then. */
     xbzrle_workers_stop(d->workers);
     xbzrle_zerocopy_free(d->zerocopy);
@@ -530,7 +547,8 @@ static int64_t take_back_batches(void)
     int64_t delta = 0;
 
     while (waiting_batch(&queue, &batch)) {
-        delta += xbzrle_blocks_redirty(dev->blocks, batch.data, batch.bytes);
+        delta += xbzrle_blocks_redirty(dev->blocks, batch.data, batch.bytes,
+                                       batch.flags & XBZRLE_ENCODE_WHOLE_APART);
         delta -= batch.pages;
     }
     trace_xbzrle_dev_take_back(delta);
@@ -680,6 +698,9 @@ static void release_rings(QEMUFile *f)
      */
     qemu_fflush(f);
     ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - ns;
+    if (dev->multifd) {
+        xbzrle_multifd_flushed(dev->multifd, f, ns);
+    }
     for (i = 0; i < dev->nr_queues; i++) {
         XbzrleDevQueue *q = &dev->queues[i];
 
@@ -729,7 +750,7 @@ static bool make_room(QEMUFile *f)
         release_rings(f);
     } else {
         /* Empty rings have room for any record. */
-        return false;
+        return dev->multifd && xbzrle_multifd_wait(dev->multifd, f);
     }
     return true;
 }
@@ -768,19 +789,27 @@ static int next_batch(QEMUFile *f, bool last_stage, unsigned int *queue,
     }
 }
 
-static void put_batch(QEMUFile *f, unsigned int queue,
-                      const struct xbzrle_batch *batch)
+/* Returns the bytes that went into the stream, or a negative error. */
+static int64_t put_batch(QEMUFile *f, unsigned int queue,
+                         const struct xbzrle_batch *batch)
 {
+    int64_t bytes = batch->bytes;
+
     if (dev->zerocopy) {
         send_zerocopy(f, queue, batch);
-        return;
+        return bytes;
     }
-    qemu_put_buffer_async(f, batch->data, batch->bytes, false);
-    dev->queues[queue].put = batch->end;
+    if (dev->multifd) {
+        bytes = xbzrle_multifd_put(dev->multifd, f, queue, batch);
+    } else {
+        qemu_put_buffer_async(f, batch->data, batch->bytes, false);
+        dev->queues[queue].put = batch->end;
+    }
     dev->unflushed += batch->bytes;
-    if (dev->unflushed >= dev->flush_bytes) {
+    if (bytes >= 0 && dev->unflushed >= dev->flush_bytes) {
         release_rings(f);
     }
+    return bytes;
 }
 
 int xbzrle_dev_send(QEMUFile *f, bool last_stage, uint64_t *bytes,
@@ -788,6 +817,7 @@ int xbzrle_dev_send(QEMUFile *f, bool last_stage, uint64_t *bytes,
 {
     struct xbzrle_batch batch;
     unsigned int queue;
+    int64_t put = 0;
     int ret;
 
     *bytes = *same = 0;
@@ -795,6 +825,9 @@ int xbzrle_dev_send(QEMUFile *f, bool last_stage, uint64_t *bytes,
     keep_rate(f);
     do {
         ret = next_batch(f, last_stage, &queue, &batch);
+        if (!ret && dev->multifd) {
+            ret = xbzrle_multifd_sync(dev->multifd, f);
+        }
         if (!ret && dev->failed) {
             return fall_back(f);
         }
@@ -808,12 +841,17 @@ int xbzrle_dev_send(QEMUFile *f, bool last_stage, uint64_t *bytes,
         }
     } while (!batch.pages);
     if (batch.bytes) {
-        put_batch(f, queue, &batch);
+        put = put_batch(f, queue, &batch);
+        if (put < 0) {
+            return put;
+        }
     }
 
-    compat_count_pages(batch.pages_raw, batch.pages_zero);
+    /* Channels count their pages. */
+    compat_count_pages(batch.flags & XBZRLE_ENCODE_WHOLE_APART ?
+                       0 : batch.pages_raw, batch.pages_zero);
     dev->pages_put += batch.pages - batch.pages_same;
-    *bytes = batch.bytes;
+    *bytes = put;
     *same = batch.pages_same;
     return batch.pages;
 }

@@ -46,7 +46,7 @@ static unsigned int cgroup_processors(const char *path)
 }
 
 /* The least of all control groups that this process is in (version 2). */
-static unsigned int allowed_processors(void)
+unsigned int xbzrle_processors(void)
 {
     g_autofree char *text = NULL;
     unsigned int least = g_get_num_processors();
@@ -73,5 +73,5 @@ static unsigned int allowed_processors(void)
 
 unsigned int xbzrle_queues(uint32_t asked)
 {
-    return asked ? asked : MIN(allowed_processors(), DEFAULT_QUEUES_MAX);
+    return asked ? asked : MIN(xbzrle_processors(), DEFAULT_QUEUES_MAX);
 }

@@ -14,4 +14,7 @@
  */
 unsigned int xbzrle_queues(uint32_t asked);
 
+/* The number of processors that this process may keep busy, at least 1. */
+unsigned int xbzrle_processors(void);
+
 #endif
