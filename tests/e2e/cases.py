@@ -72,6 +72,11 @@ def through_device(r):
     return None
 
 
+def device_used(r):
+    return None if r["device_used"] else \
+        f"the device was not used: {r['src_stderr'] or 'no message'}"
+
+
 def released(r):
     if r["device_released"] is not True:
         return "QEMU still holds the device after the migration"
@@ -169,6 +174,26 @@ def queues(number):
 
 def queues_of_host(r):
     return queues(min(os.cpu_count(), 8))(r)
+
+
+def to_newer(r):
+    if r["dst"] != "stock" or not r["dst_version"].startswith("10."):
+        return f"the destination is {r['dst']} {r['dst_version']}"
+    return None
+
+
+def by_channels(r):
+    if not r["multifd_bytes"]:
+        return "nothing was sent by multifd's channels"
+    return None
+
+
+def multifd_alone_said(r):
+    lines = [line for line in r["src_stderr"].splitlines()
+             if "Going on with multifd alone" in line]
+    if len(lines) != 1:
+        return f"it does not say once what it does without the device: {r['src_stderr']}"
+    return None
 
 
 def postcopied(r):
@@ -309,7 +334,14 @@ def backend(kind, more=""):
     return f"-object memory-backend-{kind},id=ram0,size=32M{more} -machine memory-backend=ram0"
 
 
+def multifd(channels, compression):
+    """Arguments: deltas beside so many channels, to a QEMU that has multifd's flush."""
+    return ("--mode", "xbzrle-dev", "--multifd", str(channels), "--compression",
+            compression, "--destination", "@newer@")
+
+
 MOVED = (completed, identical, to_stock)
+BESIDE = (completed, identical, to_newer, by_channels, real_kvm)
 DEVICE = MOVED + (through_device, released, rates_sound)
 KVM = DEVICE + (real_kvm, silent)
 HELD = KVM + (held,)
@@ -447,6 +479,50 @@ CASES = (
          "the patch changes QEMU when nobody asked for XBZRLE",
          "--mode", "plain", "--bandwidth", "0", "--downtime", "2000",
          "--source", "@qemu@", checks=MOVED + (without_device, silent)),
+
+    # Beside multifd. They need a patched QEMU from 10.0 on, and a stock one.
+    case("multifd",
+         "a whole page is lost, sent out of memory that is not its own any more, or "
+         "overtaken by a delta",
+         *multifd(1, "none"), "--resume", *HOLD, guest="words",
+         checks=BESIDE + (through_device, released, silent, held, resumed)),
+    case("multifd-zstd",
+         "channels that compress are not given what was remembered, or a delta "
+         "overtakes a page of another channel",
+         *multifd(4, "zstd"), "--channel", "tcp", *HOLD, guest="words",
+         checks=BESIDE + (through_device, released, silent, held)),
+    case("multifd-many-blocks",
+         "a page of a channel is written to another block",
+         *multifd(2, "zlib"), "--memory", "256M",
+         "--args", " ".join(
+             f"-object memory-backend-ram,id=m{i},size=64M "
+             f"-numa node,nodeid={i},memdev=m{i}" for i in range(4)),
+         guest="border", checks=BESIDE + (through_device, released, silent)),
+    case("multifd-incompressible",
+         "ring space is not released in order, or all wait for each other when it is "
+         "used up",
+         *multifd(2, "none"), "--source-args", QUEUES + "1", "--bandwidth", "3M",
+         guest="noise", checks=BESIDE + (sent_raw, released, silent)),
+    case("multifd-by-property",
+         "deltas beside multifd cannot be had without the capability",
+         *multifd(2, "zstd"), "--by-property", guest="calm",
+         checks=BESIDE + (device_used, released, silent)),
+    case("multifd-cancel",
+         "a channel reads a ring that is gone, or a cancelled migration leaves its "
+         "packets to the next",
+         *multifd(2, "zstd"), "--cancel-first", "1passes", "--bandwidth", "16M",
+         guest="words", checks=BESIDE + (through_device, released, broken_clean)),
+    case("multifd-channel-dies",
+         "a channel that dies leaves ring space taken, a thread waiting, or the "
+         "session open",
+         *multifd(2, "none"), "--channel", "tcp", "--cut-first", "1passes",
+         "--bandwidth", "16M",
+         guest="words", checks=BESIDE + (through_device, released, broken_clean)),
+    case("multifd-no-device",
+         "a missing module fails multifd, or lets the built-in encoder in",
+         *multifd(2, "zstd"), "--xbzrle-dev", "/nonexistent", "--bandwidth", "0",
+         "--downtime", "2000",
+         checks=BESIDE + (without_device, multifd_alone_said)),
 
     # A migration that is broken off, and the next one.
     case("cancel-then-again",

@@ -5,6 +5,7 @@ What lives here: everything about a QEMU that does not depend on whether it
 sends or receives. What does not: the migration itself, see migration.py.
 """
 
+import ctypes
 import fcntl
 import functools
 import glob
@@ -13,11 +14,14 @@ import os
 import re
 import shutil
 import signal
+import socket
+import stat
 import subprocess
 
 from qmp import QMP, QMPError
 
 KVM_GET_API_VERSION = 0xAE00
+SYS_PIDFD_GETFD = 438
 # What a session's file is called, among a process's files and in its mappings.
 SESSION = "anon_inode:[xbzrle]"
 # A device that QEMU was given open, by -add-fd.
@@ -85,6 +89,21 @@ def untouched_package(binary):
                     if hashlib.md5(b.read()).hexdigest() == md5:
                         return os.path.basename(sums).split(".")[0]
     return None
+
+
+def _peer_is(fd, kind, address):
+    """Whether a descriptor is a socket that is connected to that address."""
+    if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+        return False
+    s = socket.socket(fileno=fd)
+    try:
+        peer = s.getpeername()
+    except OSError:
+        return False
+    finally:
+        s.detach()
+    return peer == address if kind == "unix" else \
+        isinstance(peer, tuple) and f"{peer[0]}:{peer[1]}" == address
 
 
 class Machine:
@@ -195,6 +214,25 @@ class Machine:
     def rings(self):
         """How many rings it has mapped: a queue has one."""
         return sum(line.split()[1] == "r--s" for line in self._session_maps())
+
+    def cut_channel(self, uri):
+        """Shut down the last socket that it has connected to that URI."""
+        kind, _, address = uri.partition(":")
+        pidfd = os.pidfd_open(self.process.pid)
+        try:
+            for fd in sorted(map(int, os.listdir(f"/proc/{self.process.pid}/fd")),
+                             reverse=True):
+                copy = ctypes.CDLL(None).syscall(SYS_PIDFD_GETFD, pidfd, fd, 0)
+                if copy < 0:
+                    continue
+                if _peer_is(copy, kind, address):
+                    with socket.socket(fileno=copy) as s:
+                        s.shutdown(socket.SHUT_RDWR)
+                    return
+                os.close(copy)
+        finally:
+            os.close(pidfd)
+        raise MachineError(f"{self.name} has no socket to {uri}")
 
     def stop(self):
         """End the process and its group, whatever state they are in."""

@@ -5,8 +5,8 @@ What lives here: the order of things, from the two starts to the comparison of
 memory, and the result as a dictionary. What does not: the command line
 (migrate), QEMU processes (machine.py), dumps (memory.py).
 
-Capabilities and parameters are set on the source only, but for those of postcopy
-and TLS: the destination is to be one that knows nothing of xbzrle.
+Capabilities and parameters are set on the source only, but for those of postcopy,
+multifd and TLS: the destination is to be one that knows nothing of xbzrle.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ from qmp import QMPError
 
 MODES = ("plain", "qemu-xbzrle", "xbzrle-dev")
 # How an attempt is broken off, and how long a channel that stalls is left so.
-BREAKS = ("cancel", "kill", "stop", "drop")
+BREAKS = ("cancel", "kill", "cut", "stop", "drop")
 STALL_SECONDS = 30
 # Channels that are a file: nobody reads before all is written.
 FILES = ("exec", "fd")
@@ -131,7 +131,7 @@ class Migration:
         self.result = {
             "name": options.name, "status": "failed", "mode": options.mode,
             "total_ms": None, "downtime_ms": None, "setup_ms": None,
-            "bytes": None, "passes": None, "pages_zero": None,
+            "bytes": None, "multifd_bytes": None, "passes": None, "pages_zero": None,
             "pages_raw": None, "pages_delta": None, "bytes_per_page": None,
             "bytes_per_dirty_page": None, "memory_identical": None,
             "memory": None, "src": None, "dst": None, "dst_package": None,
@@ -271,7 +271,10 @@ class Migration:
     def _device_args(self):
         if self.o.mode != "xbzrle-dev":
             return []
-        return ["-global", f"migration.xbzrle-dev={self.o.xbzrle_dev}"]
+        args = ["-global", f"migration.xbzrle-dev={self.o.xbzrle_dev}"]
+        if self.o.by_property:
+            args += ["-global", "migration.xbzrle-dev-multifd=on"]
+        return args
 
     def _meet_source(self):
         r = self.result
@@ -299,13 +302,17 @@ class Migration:
         args += self._tls_args("server")
         if o.hops > 1:
             args += self._device_args()
-        args += o.destination_args + \
-            ["-S", "-incoming", "defer" if o.channel in FILES else self.uri]
+        # It has to know of multifd before it listens.
+        args += o.destination_args + ["-S", "-incoming", "defer" if o.channel in FILES or
+                                      o.multifd else self.uri]
         self.destination.launch(args)
 
     def _meet_destination(self):
         o, r = self.o, self.result
         self.destination.connect(o.boot_timeout)
+        if o.multifd:
+            self._configure_multifd(self.destination)
+            self.destination.qmp.command("migrate-incoming", uri=self.uri)
         if o.channel == "tcp":
             info = self.destination.qmp.command("query-migrate")
             address = info["socket-address"][0]
@@ -347,12 +354,22 @@ class Migration:
             self.progress.now_and_then(f"the guest boots, pass {passes}")
             time.sleep(0.05)
 
+    def _configure_multifd(self, m):
+        o = self.o
+        m.qmp.command("migrate-set-capabilities", capabilities=[
+            {"capability": "multifd", "state": True}])
+        m.qmp.command("migrate-set-parameters", multifd_channels=o.multifd,
+                      multifd_compression=o.compression)
+
     def _configure(self):
         o, qmp = self.o, self.source.qmp
+        capability = o.mode != "plain" and not o.by_property
         qmp.command("migrate-set-capabilities", capabilities=[
             {"capability": "events", "state": True},
-            {"capability": "xbzrle", "state": o.mode != "plain"},
+            {"capability": "xbzrle", "state": capability},
             *({"capability": name, "state": True} for name in o.capability)])
+        if o.multifd:
+            self._configure_multifd(self.source)
         if o.postcopy:
             # The one thing that a destination has to be told.
             for m in (self.source, self.destination):
@@ -477,7 +494,7 @@ class Migration:
         return self._wait_for_end()
 
     def _broken_attempt(self):
-        """Migrate, but cancel or kill the destination in the middle."""
+        """Migrate, but cancel, kill the destination or cut a channel in the middle."""
         o, r = self.o, self.result
         how, moment = o.break_first
         self.progress.say("migrating, to be broken off after %d %s" % moment)
@@ -495,9 +512,12 @@ class Migration:
                              f"{o.time_limit} s")
             self.progress.now_and_then(self._describe())
         answer = end = None
-        expected = "failed" if how == "kill" else "cancelled"
+        expected = "failed" if how in ("kill", "cut") else "cancelled"
         if how == "kill":
             self.destination.stop()
+            status = self._wait_for_end()
+        elif how == "cut":
+            self.source.cut_channel(self.uri)
             status = self._wait_for_end()
         else:
             answer = self._stall(how) if how in ("stop", "drop") else 0
@@ -727,6 +747,7 @@ class Migration:
             return
         pages = pages_sent(info)
         r["bytes"] = ram["transferred"]
+        r["multifd_bytes"] = ram["multifd-bytes"]
         r["passes"] = ram["dirty-sync-count"]
         r["pages_zero"] = ram["duplicate"]
         r["pages_raw"] = ram["normal"]

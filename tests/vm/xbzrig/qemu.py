@@ -28,7 +28,7 @@ CONFIGURE = [
     "--target-list=x86_64-softmmu", "--without-default-features",
     "--without-default-devices", "--with-devices-x86_64=rig",
     "--enable-kvm", "--enable-tcg", "--enable-fdt=system", "--enable-gnutls",
-    "--enable-seccomp",
+    "--enable-seccomp", "--enable-zstd",
     # What our patches add; PKG_CONFIG_PATH says where libxbzrle is.
     "--enable-libxbzrle",
     "--disable-debug-info", "--disable-werror", "--disable-install-blobs",
