@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Benches. They measure and write build/bench; they assert nothing. BENCH has
 # options for tests/bench/codec, such as --help.
-.PHONY: bench bench-programs bench-codec bench-cache bench-device bench-scan bench-queues bench-cancel
-bench: bench-codec bench-cache bench-device bench-scan bench-queues
+.PHONY: bench bench-programs bench-codec bench-cache bench-wire bench-device bench-scan bench-queues bench-cancel
+bench: bench-codec bench-cache bench-wire bench-device bench-scan bench-queues
 
 bench-programs: setup-build setup-bench lib
 	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib
@@ -13,6 +13,10 @@ bench-codec: bench-programs setup-rig
 bench-cache: setup-build setup-bench lib $(if $(findstring full,$(BENCH)),setup-rig)
 	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib $(out)/bench/cache_bench
 	@tests/bench/cache --program $(O)/bench/cache_bench --out $(O)/bench $(BENCH)
+
+bench-wire: setup-build setup-bench lib $(if $(findstring full,$(BENCH)),setup-rig)
+	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib $(out)/bench/wire_bench
+	@tests/bench/wire --program $(O)/bench/wire_bench --out $(O)/bench $(BENCH)
 
 bench-device: bench-programs uml-modules
 	@tests/bench/device --program $(O)/bench/device_bench --module $(O)/uml/xbzrle.ko \
