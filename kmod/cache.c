@@ -115,7 +115,7 @@ static bool xbz_cache_entry_room(struct xbz_cache *cache)
 	if (nr == cache->blocks) {
 		unsigned long more = max(2 * nr, XBZ_BLOCKS_MIN);
 
-		blocks = xbz_mem_zalloc(more, sizeof(*blocks));
+		blocks = xbz_mem_zalloc(more, sizeof(*blocks), true);
 		if (!blocks)
 			return false;
 		if (nr)
@@ -270,10 +270,13 @@ void xbz_cache_commit(struct xbz_cache *cache, struct xbz_region *region,
 		      void **snapshot)
 {
 	struct xbz_policy *p = &cache->policy;
+	bool wanted = snapshot && READ_ONCE(cache->counters->cache_limit);
 	u32 entry;
 
-	sent->word = xbz_word(cache, region, page, sent->kind == XBZ_SENT_ZERO ||
-			      (snapshot && READ_ONCE(cache->counters->cache_limit)));
+	sent->word = xbz_word(cache, region, page,
+			      wanted || sent->kind == XBZ_SENT_ZERO);
+	if (!sent->word && wanted)
+		xbz_counter_inc(&cache->counters->cache_refused);
 	sent->key = xbz_key(region, page);
 	xbz_policy_lookup(p, sent->word, &entry);
 	xbz_policy_sent(p, sent);
@@ -334,20 +337,26 @@ unsigned long xbz_cache_excess(const struct xbz_cache *cache)
 /**
  * xbz_cache_take() - take cached pages out of the cache, the least worth first
  * @cache: the shard
- * @nr: number of pages
+ * @nr: number of pages that are to go
+ * @max: number of pages that go now, at most
  * @pages: the copies are added here, to be freed by xbz_cache_pages_free()
  *
  * Context: may sleep; the queue's lock is held.
- * Return: number of pages taken, less than @nr if there were no more.
+ * Return: number of pages taken, less than both if there were no more.
  */
 unsigned long xbz_cache_take(struct xbz_cache *cache, unsigned long nr,
-			     struct list_head *pages)
+			     unsigned long max, struct list_head *pages)
 {
 	struct xbz_policy *p = &cache->policy;
+	bool all = nr >= p->nr;
 	unsigned long done;
 	u32 victim;
 
-	for (done = 0; done < nr && xbz_policy_shrink(p, &victim); done++) {
+	for (done = 0; done < min(nr, max) && p->nr; done++) {
+		/* In order: so they are freed, and allocated again. */
+		victim = p->nr - 1;
+		if (!all)
+			xbz_policy_shrink(p, &victim);
 		list_add(&virt_to_page(xbz_entry_take(cache, victim))->lru, pages);
 		xbz_counter_inc(&cache->counters->evictions);
 		cond_resched();

@@ -47,7 +47,7 @@ void xbz_cache_forget(struct xbz_cache *cache, u64 *word,
 		      struct list_head *pages);
 unsigned long xbz_cache_excess(const struct xbz_cache *cache);
 unsigned long xbz_cache_take(struct xbz_cache *cache, unsigned long nr,
-			     struct list_head *pages);
+			     unsigned long max, struct list_head *pages);
 
 /**
  * xbz_cache_lookup() - say what is known of a page at the destination

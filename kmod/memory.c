@@ -5,6 +5,7 @@
  * to the caller's memory cgroup.
  */
 #include "memory.h"
+#include "reap.h"
 
 #include "compat/memcg.h"
 
@@ -106,13 +107,8 @@ u64 xbz_mem_used(void)
 	return (u64)atomic_long_read(&xbz_mem_total) << PAGE_SHIFT;
 }
 
-/**
- * xbz_mem_charge() - count pages before they are allocated
- * @pages: number of pages
- *
- * Return: false if the limit does not allow them; others are not refused for that.
- */
-bool xbz_mem_charge(unsigned long pages)
+/* Counts pages if the limit allows them; others are not refused for that. */
+static bool xbz_mem_charge(unsigned long pages)
 {
 	unsigned long limit = xbz_mem_limit_pages();
 	long total = atomic_long_read(&xbz_mem_total);
@@ -120,15 +116,26 @@ bool xbz_mem_charge(unsigned long pages)
 	while (pages <= limit && total <= limit - pages)
 		if (atomic_long_try_cmpxchg(&xbz_mem_total, &total, total + pages))
 			return true;
+	return false;
+}
+
+/*
+ * The same, for memory that is allocated then: what a session that has ended still
+ * holds does not refuse the next one.
+ */
+static bool xbz_mem_charge_for(unsigned long pages, bool optional)
+{
+	unsigned int tries = 0;
+
+	do {
+		if (xbz_mem_charge(pages))
+			return true;
+	} while (!optional && xbz_reap_wait(&tries));
 	atomic_long_inc(&xbz_mem_refusals);
 	return false;
 }
 
-/**
- * xbz_mem_uncharge() - count pages that were freed
- * @pages: number of pages
- */
-void xbz_mem_uncharge(unsigned long pages)
+static void xbz_mem_uncharge(unsigned long pages)
 {
 	atomic_long_sub(pages, &xbz_mem_total);
 }
@@ -195,7 +202,7 @@ struct page *xbz_mem_page(bool optional)
 {
 	struct page *page;
 
-	if (!xbz_mem_charge(1))
+	if (!xbz_mem_charge_for(1, optional))
 		return NULL;
 	page = alloc_page(optional ? XBZ_GFP_OPTIONAL :
 				     GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
@@ -217,7 +224,7 @@ void *xbz_mem_table(void)
 {
 	void *table;
 
-	if (!xbz_mem_charge(1))
+	if (!xbz_mem_charge_for(1, true))
 		return NULL;
 	table = kzalloc(PAGE_SIZE, XBZ_GFP_OPTIONAL);
 	if (!table)
@@ -250,15 +257,16 @@ static unsigned long xbz_mem_pages(size_t n, size_t size)
  * xbz_mem_zalloc() - allocate a zeroed array
  * @n: elements, at least one
  * @size: bytes of each
+ * @optional: the caller works without it
  *
  * Context: may sleep.
  * Return: the array, or NULL.
  */
-void *xbz_mem_zalloc(size_t n, size_t size)
+void *xbz_mem_zalloc(size_t n, size_t size, bool optional)
 {
 	void *p;
 
-	if (!xbz_mem_charge(xbz_mem_pages(n, size)))
+	if (!xbz_mem_charge_for(xbz_mem_pages(n, size), optional))
 		return NULL;
 	p = kvcalloc(n, size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
 			      __GFP_RETRY_MAYFAIL);

@@ -6,13 +6,11 @@
 
 struct page;
 
-bool xbz_mem_charge(unsigned long pages);
-void xbz_mem_uncharge(unsigned long pages);
 bool xbz_mem_may_grow(int *credit);
 struct page *xbz_mem_page(bool optional);
 void *xbz_mem_table(void);
 void xbz_mem_page_free(struct page *page);
-void *xbz_mem_zalloc(size_t n, size_t size);
+void *xbz_mem_zalloc(size_t n, size_t size, bool optional);
 void xbz_mem_free(void *p, size_t n, size_t size);
 void xbz_mem_set_limit(unsigned int mib);
 u64 xbz_mem_limit(void);

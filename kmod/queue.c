@@ -241,7 +241,7 @@ unsigned long xbz_queue_reap(struct xbz_queue *q)
 		return 0;
 	drop = atomic_long_xchg(&q->drop, 0);
 	n = max(drop, xbz_cache_excess(&q->cache));
-	n = xbz_cache_take(&q->cache, min(n, XBZ_TRIM_PAGES), &pages);
+	n = xbz_cache_take(&q->cache, n, XBZ_TRIM_PAGES, &pages);
 	if (n < drop)
 		xbz_drop_raise(q, drop - n);
 	mutex_unlock(&q->lock);

@@ -9,11 +9,19 @@
  */
 #include "reap.h"
 
+#include <linux/atomic.h>
+#include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/init.h>
+#include <linux/sched/signal.h>
 #include <linux/workqueue.h>
 
+/* What waits for memory waits so long for the reaper, at most. */
+#define XBZ_REAP_WAIT_MS 1000
+
 static struct workqueue_struct *xbz_reaper;
+/* What owes memory: sessions that have ended, regions and pages that are gone. */
+static atomic_t xbz_owing = ATOMIC_INIT(0);
 
 /**
  * xbz_reap() - have the worker do something
@@ -25,6 +33,33 @@ static struct workqueue_struct *xbz_reaper;
 bool xbz_reap(struct work_struct *work)
 {
 	return queue_work(xbz_reaper, work);
+}
+
+/**
+ * xbz_reap_owes() - count what the reaper is to free
+ * @n: 1 when it is handed over, -1 when it is freed
+ *
+ * Context: any.
+ */
+void xbz_reap_owes(int n)
+{
+	atomic_add(n, &xbz_owing);
+}
+
+/**
+ * xbz_reap_wait() - wait a moment if the reaper has something to free
+ * @tries: calls before this one
+ *
+ * Context: may sleep.
+ * Return: whether memory may have been freed.
+ */
+bool xbz_reap_wait(unsigned int *tries)
+{
+	if (!atomic_read(&xbz_owing) || ++*tries > XBZ_REAP_WAIT_MS ||
+	    fatal_signal_pending(current))
+		return false;
+	usleep_range(500, 1000);
+	return true;
 }
 
 /**

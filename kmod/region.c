@@ -6,6 +6,7 @@
  */
 #include "region.h"
 #include "memory.h"
+#include "reap.h"
 #include "session.h"
 
 #include <linux/bitmap.h>
@@ -114,10 +115,11 @@ static struct xbz_region *xbz_region_new(const struct xbzrle_region *arg)
 	if (!r->bitmap_pages)
 		goto err_free;
 	r->bitmap = r->bitmap_pages->vaddr;
-	r->needs_clear = xbz_mem_zalloc(xbz_nr_needs_clear(r), sizeof(*r->needs_clear));
+	r->needs_clear = xbz_mem_zalloc(xbz_nr_needs_clear(r),
+					sizeof(*r->needs_clear), false);
 	if (!r->needs_clear)
 		goto err_free;
-	r->leaf = xbz_mem_zalloc(xbz_nr_leaves(r), sizeof(*r->leaf));
+	r->leaf = xbz_mem_zalloc(xbz_nr_leaves(r), sizeof(*r->leaf), false);
 	if (!r->leaf)
 		goto err_free;
 	return r;
@@ -261,6 +263,7 @@ bool xbz_region_reap(struct xbz_session *s)
 	list_del(&r->dead);
 	spin_unlock(&s->stat_lock);
 	xbz_region_free(r);
+	xbz_reap_owes(-1);
 	return true;
 }
 
@@ -275,6 +278,7 @@ static void xbz_region_remove(struct xbz_session *s, struct xbz_region *r)
 	WRITE_ONCE(s->nr_regions, s->nr_regions - 1);
 	WRITE_ONCE(s->pages, s->pages - r->nr_pages);
 
+	xbz_reap_owes(1);
 	spin_lock(&s->stat_lock);
 	list_add_tail(&r->dead, &s->dead);
 	spin_unlock(&s->stat_lock);
@@ -417,7 +421,7 @@ int xbz_slot_add(struct xbz_session *s, const struct xbzrle_slot *arg)
 	ret = -ENOMEM;
 	if (s->manual_protect) {
 		slot->fetched = xbz_mem_zalloc(BITS_TO_U64(slot->nr_pages),
-					       sizeof(*slot->fetched));
+					       sizeof(*slot->fetched), false);
 		if (!slot->fetched)
 			goto err_free;
 	}

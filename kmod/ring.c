@@ -45,6 +45,7 @@ static void xbz_pages_free(struct xbz_pages *p)
 static void xbz_pages_reap(struct work_struct *work)
 {
 	xbz_pages_free(container_of(work, struct xbz_pages, reap));
+	xbz_reap_owes(-1);
 }
 
 /**
@@ -64,7 +65,7 @@ struct xbz_pages *xbz_pages_new(unsigned long nr, unsigned long twice)
 		return NULL;
 	refcount_set(&p->refs, 1);
 	INIT_WORK(&p->reap, xbz_pages_reap);
-	p->page = xbz_mem_zalloc(nr + twice, sizeof(*p->page));
+	p->page = xbz_mem_zalloc(nr + twice, sizeof(*p->page), false);
 	if (!p->page)
 		goto err_free;
 	p->nr = nr;
@@ -101,8 +102,10 @@ err_free:
  */
 void xbz_pages_put(struct xbz_pages *p)
 {
-	if (p && refcount_dec_and_test(&p->refs))
-		xbz_reap(&p->reap);
+	if (!p || !refcount_dec_and_test(&p->refs))
+		return;
+	xbz_reap_owes(1);
+	xbz_reap(&p->reap);
 }
 
 /* A mapping is split. */

@@ -164,6 +164,7 @@ static void xbz_session_reap(struct work_struct *work)
 		kfree(s->log_buf);
 		kfree(s->regions);
 		s->regions = NULL;
+		xbz_reap_owes(-1);
 		/* The file's. */
 		xbz_session_put(s);
 	}
@@ -296,6 +297,7 @@ void xbz_session_end(struct xbz_session *s)
 	if (s->vm)
 		fput(s->vm);
 	mmdrop(s->mm);
+	xbz_reap_owes(1);
 	WRITE_ONCE(s->ended, true);
 	xbz_session_kick(s);
 }

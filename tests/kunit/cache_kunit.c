@@ -48,7 +48,7 @@ static void xbz_limit(struct xbz_cache_test *t, unsigned long limit)
 	LIST_HEAD(pages);
 
 	t->counters.cache_limit = limit;
-	xbz_cache_take(&t->cache, xbz_cache_excess(&t->cache), &pages);
+	xbz_cache_take(&t->cache, xbz_cache_excess(&t->cache), ULONG_MAX, &pages);
 	xbz_cache_pages_free(&pages);
 }
 
