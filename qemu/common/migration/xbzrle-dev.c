@@ -539,13 +539,15 @@ static bool waiting_batch(unsigned int *queue, struct xbzrle_batch *batch)
     return ret > 0;
 }
 
-/* Returns by how much the number of dirty pages has changed. */
-static int64_t take_back_batches(void)
+int64_t xbzrle_dev_take_back(void)
 {
     struct xbzrle_batch batch;
     unsigned int queue;
     int64_t delta = 0;
 
+    if (!dev) {
+        return 0;
+    }
     while (waiting_batch(&queue, &batch)) {
         delta += xbzrle_blocks_redirty(dev->blocks, batch.data, batch.bytes,
                                        batch.flags & XBZRLE_ENCODE_WHOLE_APART);
@@ -595,9 +597,6 @@ uint64_t xbzrle_dev_sync(uint64_t *dirty)
         hand_back();
     }
     *dirty += new_dirty;
-    if (migration_in_postcopy()) {
-        *dirty += take_back_batches();
-    }
     return new_dirty;
 }
 

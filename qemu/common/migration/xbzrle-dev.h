@@ -110,6 +110,16 @@ void xbzrle_dev_update_blocks(uint64_t *dirty);
 uint64_t xbzrle_dev_count_dirty(void);
 
 /**
+ * xbzrle_dev_take_back: make the pages of batches dirty that were not sent
+ *
+ * Called when postcopy begins, after the last sync.  No batch is sent from here
+ * on.
+ *
+ * Returns by how much the number of dirty pages has changed
+ */
+int64_t xbzrle_dev_take_back(void);
+
+/**
  * xbzrle_dev_send: put the session's next batch of pages into the stream
  *
  * The stream gets a pointer into the session's ring, so xbzrle_dev_flush() has
@@ -198,6 +208,11 @@ static inline void xbzrle_dev_update_blocks(uint64_t *dirty)
 }
 
 static inline uint64_t xbzrle_dev_count_dirty(void)
+{
+    return 0;
+}
+
+static inline int64_t xbzrle_dev_take_back(void)
 {
     return 0;
 }
