@@ -32,7 +32,12 @@ lib:
 xbzctl: lib
 	@$(MAKE) $(quiet) -C tools/xbzctl O=$(CURDIR)/$(O) LIB=$(CURDIR)/$(O)/lib
 
-# All but the module, which needs a kernel: make module installs nothing.
+# Delta images need more libraries than the rest: tests/vm/provision image installs them.
+.PHONY: xbzimg
+xbzimg: lib
+	@$(MAKE) $(quiet) -C tools/xbzimg O=$(CURDIR)/$(O) LIB=$(CURDIR)/$(O)/lib
+
+# All but the module, which needs a kernel: make module installs nothing; and xbzimg.
 DESTDIR ?=
 PREFIX ?= /usr/local
 INSTALL ?= install
@@ -48,7 +53,7 @@ install: lib xbzctl
 	$(INSTALL) -D -m 0755 $(O)/xbzctl $(sbin)/xbzctl
 	$(INSTALL) -D -m 0644 uapi/linux/xbzrle_netlink.h \
 		$(DESTDIR)$(PREFIX)/include/linux/xbzrle_netlink.h
-	for page in Documentation/man/*.[0-9]; do \
+	for page in $(filter-out %/xbzimg.1,$(wildcard Documentation/man/*.[0-9])); do \
 		$(INSTALL) -D -m 0644 -t $(share)/man/man$${page##*.} $$page || exit; \
 	done
 	$(INSTALL) -D -m 0644 tools/xbzctl/completion/xbzctl.bash \
@@ -65,6 +70,16 @@ install: lib xbzctl
 	[ -e $(DESTDIR)/etc/xbzrle.conf ] || $(INSTALL) -D -m 0644 \
 		config/xbzrle.conf $(DESTDIR)/etc/xbzrle.conf
 
+.PHONY: install-xbzimg
+install-xbzimg: xbzimg
+	$(INSTALL) -D -m 0755 $(O)/xbzimg $(DESTDIR)$(PREFIX)/bin/xbzimg
+	$(INSTALL) -D -m 0755 $(O)/nbdkit-xbzimg-plugin.so \
+		$(DESTDIR)$$(pkg-config --variable=plugindir nbdkit)/nbdkit-xbzimg-plugin.so
+	$(INSTALL) -D -m 0644 -t $(share)/man/man1 Documentation/man/xbzimg.1
+	$(INSTALL) -D -m 0644 tools/xbzimg/completion/xbzimg.bash \
+		$(share)/bash-completion/completions/xbzimg
+	$(INSTALL) -D -m 0644 tools/xbzimg/completion/_xbzimg $(zsh)/_xbzimg
+
 # Debian packages, of all that git tracks.
 .PHONY: deb
 deb: setup-deb
@@ -73,7 +88,8 @@ deb: setup-deb
 
 help:
 	@echo 'make            the module for the running kernel (or KDIR=...), libxbzrle, xbzctl'
-	@echo 'make install    all but the module (DESTDIR, PREFIX)'
+	@echo 'make xbzimg     delta images: build/xbzimg and its plugin of nbdkit'
+	@echo 'make install    all but the module and xbzimg (DESTDIR, PREFIX); install-xbzimg that'
 	@echo 'make deb        Debian packages of all of it, in build/deb'
 	@echo 'make demo       a busy guest, migrated three times; TOP=SECONDS: and xbzctl top'
 	@echo 'make clean      removes build/'

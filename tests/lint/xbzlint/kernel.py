@@ -27,6 +27,8 @@ NOT_FOR = (
     # User space: it has uint64_t, and neither __printf() nor BIT().
     (r"lib/(include|libxbzrle)/|tools/|tests/(?!fakevm|kunit)|Documentation/",
      ("PREFER_KERNEL_TYPES", "PREFER_DEFINED_ATTRIBUTE_MACRO", "BIT_MACRO")),
+    # Names of zstd, xxHash and C's own.
+    (r"tools/xbzimg/", ("CAMELCASE",)),
     # Made by the kernel's own generator.
     (r"kmod/netlink-gen\.|uapi/linux/xbzrle_(netlink|counters)", ("LONG_LINE",)),
     # User space has no BIT(); checkpatch itself leaves out include/uapi/.

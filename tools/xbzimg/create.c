@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * xbzimg create: the difference of two images. Each thread takes a chunk of both, reads
+ * and compares it block by block and makes groups of it, which are written in order.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <xbzrle/codec.h>
+
+#include "chain.h"
+#include "jobs.h"
+#include "output.h"
+#include "page.h"
+#include "progress.h"
+#include "xbzimg.h"
+
+/*
+ * A page that changed more than this is kept whole if zstd is to look at it: it finds
+ * little between the bytes of a delta, and much in a page.
+ */
+#define DELTA_WORTH 2048
+
+/**
+ * struct worker - what one thread uses
+ * @old: a block of the base
+ * @new: a block of the image
+ * @builder: of groups
+ * @groups: of the chunk
+ * @made: so far
+ */
+struct worker {
+	uint8_t old[BLOCK_PAGES * FORMAT_PAGE];
+	uint8_t new[BLOCK_PAGES * FORMAT_PAGE];
+	struct group_builder *builder;
+	struct groups groups;
+	struct made made;
+};
+
+struct create {
+	const struct xbzimg *ctl;
+	struct chain *base;
+	struct image *new;
+	struct delta_writer writer;
+	struct worker *workers;
+};
+
+static bool add(struct worker *worker, uint64_t page, enum format_kind kind, const void *content,
+		unsigned int length, uint64_t sum, struct error *err)
+{
+	worker->made.kinds[kind]++;
+	return group_add(worker->builder, &worker->groups, page, kind, content, length, sum, err);
+}
+
+/* A page that differs. Its old content is lost. */
+static bool add_page(const struct create *create, struct worker *worker, uint64_t page,
+		     uint8_t *old, const uint8_t *new, struct error *err)
+{
+	uint8_t delta[FORMAT_PAGE];
+	int most = create->ctl->level ? DELTA_WORTH : XBZ_DELTA_MAX, length;
+	uint64_t old_sum = 0;
+	bool zero;
+
+	if (page_is_zero(new)) {
+		worker->made.base_sum += page_sum(old, page);
+		return add(worker, page, FORMAT_ZERO, NULL, 0, 0, err);
+	}
+	worker->made.image_sum += page_sum(new, page);
+	zero = page_is_zero(old);
+	if (!zero) {
+		old_sum = page_sum(old, page);
+		worker->made.base_sum += old_sum;
+	}
+	length = xbz_encode(delta, sizeof(delta), old, new);
+	if (length <= 0 || length > most)
+		return add(worker, page, FORMAT_RAW, new, FORMAT_PAGE, 0, err);
+	return add(worker, page, zero ? FORMAT_DELTA_ZERO : FORMAT_DELTA, delta, length, old_sum,
+		   err);
+}
+
+/* The first pages of both blocks. */
+static bool compare(const struct create *create, struct worker *worker, uint64_t page,
+		    uint32_t pages, struct error *err)
+{
+	uint8_t *old = worker->old, *new = worker->new;
+	uint32_t i;
+
+	for (i = 0; i < pages; i++, old += FORMAT_PAGE, new += FORMAT_PAGE) {
+		/* Behind the image's end, the base has its sum and nothing else. */
+		if (page + i >= pages_of(image_size(create->new))) {
+			worker->made.base_sum += page_share(old, page + i);
+		} else if (!memcmp(old, new, FORMAT_PAGE)) {
+			uint64_t share = page_share(new, page + i);
+
+			worker->made.base_sum += share;
+			worker->made.image_sum += share;
+		} else if (!add_page(create, worker, page + i, old, new, err)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * What is not in the dirty bitmap is as it was, but for the end of a page that the image's
+ * end cuts off.
+ */
+static void leave_cut_page(const struct create *create, uint64_t page, uint64_t *pages,
+			   enum extent *extent)
+{
+	uint64_t size = image_size(create->new);
+
+	if (*extent != EXTENT_SAME || !(size % FORMAT_PAGE) || chain_size(create->base) <= size ||
+	    page + *pages != pages_of(size))
+		return;
+	if (*pages > 1)
+		(*pages)--;
+	else
+		*extent = EXTENT_DATA;
+}
+
+/* From @page on, as much as is known to be of one kind; says how many pages that are. */
+static bool do_block(struct create *create, unsigned int number, uint64_t page, uint64_t end,
+		     uint64_t *pages, struct error *err)
+{
+	struct worker *worker = &create->workers[number];
+	enum extent extent;
+	uint64_t more, bytes;
+	bool zero;
+
+	if (!image_pages(create->new, number, page, end, pages, &extent, err))
+		return false;
+	leave_cut_page(create, page, pages, &extent);
+	if (!chain_extent(create->base, number, page, page + *pages, &more, &zero, err))
+		return false;
+	if (extent == EXTENT_SAME || (extent == EXTENT_ZERO && zero)) {
+		*pages = extent == EXTENT_SAME ? *pages : more;
+		return true;
+	}
+	*pages = min_u64(more, BLOCK_PAGES);
+	bytes = *pages * FORMAT_PAGE;
+	if (zero)
+		memset(worker->old, 0, bytes);
+	else if (!chain_read(create->base, number, worker->old, page, *pages, err))
+		return false;
+	if (extent == EXTENT_ZERO)
+		memset(worker->new, 0, bytes);
+	else if (!image_read(create->new, number, worker->new, bytes, page * FORMAT_PAGE, err))
+		return false;
+	return compare(create, worker, page, *pages, err);
+}
+
+static uint64_t all_pages(const struct create *create)
+{
+	return max_u64(pages_of(chain_size(create->base)), pages_of(image_size(create->new)));
+}
+
+static bool do_chunk(void *arg, unsigned int number, uint64_t job, struct error *err)
+{
+	struct create *create = arg;
+	struct worker *worker = &create->workers[number];
+	uint64_t page = job * CHUNK_PAGES, pages;
+	uint64_t end = min_u64(page + CHUNK_PAGES, all_pages(create));
+
+	groups_clear(&worker->groups);
+	for (; page < end; page += pages) {
+		if (!do_block(create, number, page, end, &pages, err))
+			return false;
+		progress_add(pages * FORMAT_PAGE);
+	}
+	return group_close(worker->builder, &worker->groups, err);
+}
+
+static bool pass_chunk(void *arg, unsigned int number, uint64_t job, struct error *err)
+{
+	struct create *create = arg;
+
+	(void)job;
+	return delta_put(&create->writer, &create->workers[number].groups, err);
+}
+
+static bool new_workers(struct create *create, struct error *err)
+{
+	unsigned int i;
+
+	create->workers = calloc(create->ctl->threads, sizeof(*create->workers));
+	if (!create->workers)
+		return error_errno(err, "memory for threads");
+	for (i = 0; i < create->ctl->threads; i++) {
+		create->workers[i].builder = group_builder_new(create->ctl->level, err);
+		if (!create->workers[i].builder)
+			return false;
+	}
+	return true;
+}
+
+static void free_workers(struct create *create)
+{
+	unsigned int i;
+
+	for (i = 0; create->workers && i < create->ctl->threads; i++) {
+		group_builder_free(create->workers[i].builder);
+		groups_free(&create->workers[i].groups);
+	}
+	free(create->workers);
+}
+
+/*
+ * Both sums are known if all of the base was read. With a dirty bitmap, what was read has
+ * the difference, and the last delta image of the chain may have the sum of the base.
+ */
+static bool sums(const struct create *create, struct made *made)
+{
+	const struct deltas *deltas = chain_deltas(create->base);
+	const struct delta *last;
+
+	if (!create->ctl->bitmap)
+		return true;
+	last = deltas->count ? &deltas->delta[deltas->count - 1] : NULL;
+	if (!last || !delta_has_sums(last))
+		return false;
+	made->image_sum += last->image_sum - made->base_sum;
+	made->base_sum = last->image_sum;
+	return true;
+}
+
+static bool write_delta(struct create *create, int file, struct made *made, struct error *err)
+{
+	struct jobs jobs = {
+		.count = (all_pages(create) + CHUNK_PAGES - 1) / CHUNK_PAGES,
+		.threads = create->ctl->threads,
+		.arg = create,
+		.work = do_chunk,
+		.pass = pass_chunk,
+	};
+	uint64_t features = create->ctl->level ? FORMAT_ZSTD : 0;
+	unsigned int i;
+
+	if (sums(create, made))
+		features |= FORMAT_SUMS;
+	if (!delta_begin(&create->writer, file, chain_size(create->base),
+			 image_size(create->new), features, err) ||
+	    !jobs_run(&jobs, err))
+		return false;
+	*made = (struct made){ };
+	for (i = 0; i < create->ctl->threads; i++)
+		made_add(made, &create->workers[i].made);
+	if (!sums(create, made))
+		*made = (struct made){ };
+	return delta_finish(&create->writer, made->base_sum, made->image_sum, err);
+}
+
+int xbzimg_create(const struct xbzimg *ctl, int argc, char **argv)
+{
+	const char *path = argv[argc - 1], *new = argv[argc - 2];
+	struct create create = { .ctl = ctl };
+	struct output output;
+	int status = XBZIMG_FAILED;
+	struct made made = { };
+	struct error err;
+	bool good;
+
+	create.base = chain_open(argv[0], argv + 1, argc - 3, ctl->threads, &err);
+	if (!create.base)
+		return failed(&err);
+	create.new = image_open(new, ctl->bitmap, ctl->threads, &err);
+	if (!create.new || !new_workers(&create, &err) ||
+	    !check_output(path, argv, argc - 1, &err) || !output_open(&output, path, &err)) {
+		failed(&err);
+		goto out;
+	}
+	progress_begin(all_pages(&create) * FORMAT_PAGE, ctl->quiet);
+	good = write_delta(&create, output.file, &made, &err);
+	if (good)
+		good = output_commit(&output, &err);
+	else
+		output_discard(&output);
+	if (good) {
+		made_print(ctl, path, create.writer.offset, image_size(create.new), &made,
+			   progress_end());
+		status = XBZIMG_OK;
+	} else {
+		progress_end();
+		failed(&err);
+	}
+	delta_writer_free(&create.writer);
+out:
+	free_workers(&create);
+	image_close(create.new);
+	chain_close(create.base);
+	return status;
+}

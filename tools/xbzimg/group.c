@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Groups that were read: see group.h. Nothing in one is trusted, and every byte of it
+ * has to be accounted for by a record.
+ */
+#include "group.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include <xbzrle/codec.h>
+
+#include "page.h"
+
+void group_free(struct group *group)
+{
+	ZSTD_freeDCtx(group->zstd);
+	free(group->records);
+	free(group->bytes);
+	*group = (struct group){ };
+}
+
+static bool reserve(struct group *group, uint32_t records, struct error *err)
+{
+	void *more;
+
+	if (!group->bytes)
+		group->bytes = malloc(FORMAT_GROUP_BYTES);
+	if (!group->zstd)
+		group->zstd = ZSTD_createDCtx();
+	if (!group->bytes || !group->zstd)
+		return error_errno(err, "memory for a group");
+	if (records <= group->room)
+		return true;
+	more = realloc(group->records, records * sizeof(*group->records));
+	if (!more)
+		return error_errno(err, "memory for a group");
+	group->records = more;
+	group->room = records;
+	return true;
+}
+
+static uint16_t get16(const uint8_t *at)
+{
+	return at[0] | at[1] << 8;
+}
+
+static uint32_t get32(const uint8_t *at)
+{
+	return get16(at) | (uint32_t)get16(at + 2) << 16;
+}
+
+/* The length of a record's content, or -1 if its kind has no such length. */
+static int content_length(enum format_kind kind, unsigned int length)
+{
+	switch (kind) {
+	case FORMAT_RAW:
+		return length == FORMAT_PAGE ? FORMAT_PAGE : -1;
+	case FORMAT_ZERO:
+		return 0;
+	case FORMAT_DELTA:
+		return length && length <= FORMAT_DELTA_MAX ? (int)length : -1;
+	case FORMAT_DELTA_ZERO:
+		return length && length <= FORMAT_DELTA_ZERO_MAX ? (int)length : -1;
+	}
+	return -1;
+}
+
+/*
+ * Both columns and the deltas' sums, and then the content. The sums' number, and so
+ * where the content begins, is known when all kinds are.
+ */
+static bool parse_records(struct group *group, const struct format_entry *entry,
+			  struct error *err)
+{
+	const uint8_t *pages = group->bytes, *kinds, *sums, *content;
+	const uint8_t *end = group->bytes + entry->bytes;
+	uint32_t deltas = 0, next = 0, i;
+
+	if (entry->bytes / 4 < entry->records)
+		return error_set(err, "records reach beyond the group");
+	kinds = pages + 2 * entry->records;
+	sums = kinds + 2 * entry->records;
+	for (i = 0; i < entry->records; i++)
+		deltas += get16(kinds + 2 * i) >> FORMAT_KIND_SHIFT == FORMAT_DELTA;
+	if ((size_t)(end - sums) / 4 < deltas)
+		return error_set(err, "sums reach beyond the group");
+	content = sums + 4 * deltas;
+
+	for (i = 0; i < entry->records; i++) {
+		unsigned int page = get16(pages + 2 * i), kind = get16(kinds + 2 * i);
+		unsigned int length = kind & FORMAT_LENGTH_MASK;
+		struct record *record = &group->records[i];
+		int bytes;
+
+		kind >>= FORMAT_KIND_SHIFT;
+		bytes = content_length(kind, length);
+		if (bytes < 0)
+			return error_set(err, "a record of no known kind or length");
+		if (bytes > end - content)
+			return error_set(err, "a record reaches beyond the group");
+		*record = (struct record){
+			.page = entry->first + page,
+			.pages = kind == FORMAT_ZERO ? length + 1 : 1,
+			.kind = kind,
+			.length = bytes,
+			.content = content,
+		};
+		if (page < next || (!i && page) || record->pages > entry->pages ||
+		    page > entry->pages - record->pages)
+			return error_set(err, "a record's page is out of order");
+		next = page + record->pages;
+		content += bytes;
+		if (kind == FORMAT_DELTA) {
+			record->sum = get32(sums);
+			sums += 4;
+		}
+	}
+	if (content != end || next != entry->pages)
+		return error_set(err, "records do not fill the group");
+	return true;
+}
+
+/* Each payload decodes: what it is applied to does not matter to that. */
+static bool check_payloads(const struct group *group, struct error *err)
+{
+	uint8_t page[FORMAT_PAGE] = { };
+	uint32_t i;
+
+	for (i = 0; i < group->count; i++) {
+		const struct record *record = &group->records[i];
+
+		if (record->kind != FORMAT_DELTA && record->kind != FORMAT_DELTA_ZERO)
+			continue;
+		if (xbz_decode(page, record->content, record->length) < 0)
+			return error_set(err, "an invalid delta");
+	}
+	return true;
+}
+
+bool group_parse(struct group *group, const struct format_entry *entry, const void *stored,
+		 struct error *err)
+{
+	size_t bytes;
+
+	group->count = 0;
+	if (!reserve(group, entry->records, err))
+		return false;
+	if (XXH3_64bits(stored, entry->stored) != entry->sum)
+		return error_set(err, "damaged: its sum is another");
+	if (entry->stored == entry->bytes) {
+		memcpy(group->bytes, stored, entry->bytes);
+	} else {
+		bytes = ZSTD_decompressDCtx(group->zstd, group->bytes, entry->bytes, stored,
+					    entry->stored);
+		if (ZSTD_isError(bytes))
+			return error_set(err, "zstd: %s", ZSTD_getErrorName(bytes));
+		if (bytes != entry->bytes)
+			return error_set(err, "it is shorter than the index says");
+	}
+	if (!parse_records(group, entry, err))
+		return false;
+	group->count = entry->records;
+	if (check_payloads(group, err))
+		return true;
+	group->count = 0;
+	return false;
+}
+
+uint32_t group_find(const struct group *group, uint64_t page)
+{
+	uint32_t low = 0, high = group->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		const struct record *record = &group->records[middle];
+
+		if (record->page + record->pages <= page)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+bool record_apply(const struct record *record, void *page, uint64_t number, struct error *err)
+{
+	switch (record->kind) {
+	case FORMAT_RAW:
+		memcpy(page, record->content, FORMAT_PAGE);
+		return true;
+	case FORMAT_ZERO:
+		memset(page, 0, FORMAT_PAGE);
+		return true;
+	case FORMAT_DELTA:
+		if ((uint32_t)page_sum(page, number) != record->sum)
+			return error_set(err, "wrong base: its page %llu is another",
+					 (unsigned long long)number);
+		break;
+	case FORMAT_DELTA_ZERO:
+		memset(page, 0, FORMAT_PAGE);
+		break;
+	}
+	if (xbz_decode(page, record->content, record->length) < 0)
+		return error_set(err, "page %llu: an invalid delta", (unsigned long long)number);
+	return true;
+}

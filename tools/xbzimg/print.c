@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Output that subcommands share: see xbzimg.h.
+ */
+#include <stdlib.h>
+
+#include "image.h"
+#include "output.h"
+#include "xbzimg.h"
+
+int failed(const struct error *err)
+{
+	fprintf(stderr, "xbzimg: %s\n", err->text);
+	return XBZIMG_FAILED;
+}
+
+/* Paths are any bytes: each that is not printable stands for itself as a character. */
+void json_text(const char *text)
+{
+	putchar('"');
+	for (; *text; text++) {
+		unsigned char c = *text;
+
+		if (c == '"' || c == '\\')
+			printf("\\%c", c);
+		else if (c < 0x20 || c >= 0x7f)
+			printf("\\u%04x", c);
+		else
+			putchar(c);
+	}
+	putchar('"');
+}
+
+void json_number(const char *key, uint64_t value)
+{
+	printf(", \"%s\": %llu", key, (unsigned long long)value);
+}
+
+const char *size_text(char buffer[16], uint64_t bytes)
+{
+	static const char units[] = "BkMGTPE";
+	double value = bytes;
+	unsigned int i = 0;
+
+	for (; value >= 1024 && units[i + 1]; i++)
+		value /= 1024;
+	if (i == 0)
+		snprintf(buffer, 16, "%lluB", (unsigned long long)bytes);
+	else
+		snprintf(buffer, 16, "%.1f%c", value, units[i]);
+	return buffer;
+}
+
+void made_add(struct made *sum, const struct made *part)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(sum->kinds); i++)
+		sum->kinds[i] += part->kinds[i];
+	sum->base_sum += part->base_sum;
+	sum->image_sum += part->image_sum;
+}
+
+void made_print(const struct xbzimg *ctl, const char *path, uint64_t bytes, uint64_t image,
+		const struct made *made, double seconds)
+{
+	uint64_t deltas = made->kinds[FORMAT_DELTA] + made->kinds[FORMAT_DELTA_ZERO];
+	uint64_t pages = deltas + made->kinds[FORMAT_RAW] + made->kinds[FORMAT_ZERO];
+	char size[16], rate[16];
+
+	if (ctl->json) {
+		fputs("{\"path\": ", stdout);
+		json_text(path);
+		json_number("bytes", bytes);
+		json_number("size", image);
+		json_number("delta_pages", deltas);
+		json_number("raw_pages", made->kinds[FORMAT_RAW]);
+		json_number("zero_pages", made->kinds[FORMAT_ZERO]);
+		printf(", \"seconds\": %.3f}\n", seconds);
+	} else if (!ctl->quiet) {
+		printf("%s: %s for %llu pages: %llu deltas, %llu raw, %llu zero; %s/s\n", path,
+		       size_text(size, bytes), (unsigned long long)pages,
+		       (unsigned long long)deltas, (unsigned long long)made->kinds[FORMAT_RAW],
+		       (unsigned long long)made->kinds[FORMAT_ZERO],
+		       size_text(rate, seconds > 0 ? (uint64_t)(image / seconds) : 0));
+	}
+}
+
+bool check_output(const char *path, char *const *inputs, int count, struct error *err)
+{
+	int i;
+
+	for (i = 0; i < count; i++) {
+		const char *input = image_path(inputs[i]);
+
+		if (input && output_is(path, input))
+			return error_set(err, "%s: it is read, and would be replaced", path);
+	}
+	return true;
+}
