@@ -95,7 +95,7 @@ help:
 	@echo 'make clean      removes build/'
 	@echo
 	@echo 'make check      all tests that a change has to pass; needs root. Its parts:'
-	@echo '  make check-PART: lint, fuzz, unit, vm, interop, kunit, device, netlink, short, e2e'
+	@echo '  make check-PART: lint, image, fuzz, unit, vm, interop, kunit, device, netlink, short, e2e'
 	@echo 'make check-matrix  the other kernels: check-kernel-NAME for 6.12, 7.3, debug, kcsan,'
 	@echo '                and check-faults, whether the last two find faults'
 	@echo 'make check-deb, check-debian13, check-admin, check-mutation, check-lint-selftest'

@@ -5,7 +5,7 @@
 export KERNEL QEMU ALL
 out := $(CURDIR)/$(O)
 
-setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink admin coverage deb deb-check)
+setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink image admin coverage deb deb-check)
 .PHONY: $(setups)
 $(setups): setup-%:
 	@tests/vm/provision $*
@@ -34,7 +34,7 @@ unit-programs: setup-build setup-unit
 
 # Tests. Of PART+PART the second runs beside the first: User Mode Linux has one
 # processor. None runs beside guests that migrate.
-parts := lint fuzz unit+vm interop+kunit device+device-uml netlink+short e2e
+parts := lint+image fuzz unit+vm interop+kunit device+device-uml netlink+short e2e
 matrix := 6.12 7.3 debug kcsan
 more := lint-selftest mutation admin deb debian13 faults $(matrix:%=kernel-%)
 all_parts := $(subst +, ,$(parts)) $(more)
@@ -70,6 +70,8 @@ ready-netlink: setup-netlink uml-modules xbzctl
 	@mkdir -p $(O)/netlink
 	@$(CC) -O2 -g -std=gnu11 -Wall -Wextra -Werror -Iuapi -o $(O)/netlink/fuzz \
 		tests/netlink/fuzz.c
+ready-image: setup-image xbzimg
+	@$(MAKE) -s -C tests/image O=$(out)/image LIB=$(out)/lib
 ready-short: setup-rig setup-tree device-programs
 ready-e2e: qemu rig-modules
 ready-faults: setup-build setup-rig setup-debug

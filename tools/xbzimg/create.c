@@ -235,6 +235,7 @@ static bool write_delta(struct create *create, int file, struct made *made, stru
 	};
 	uint64_t features = create->ctl->level ? FORMAT_ZSTD : 0;
 	unsigned int i;
+	bool known;
 
 	if (sums(create, made))
 		features |= FORMAT_SUMS;
@@ -245,9 +246,9 @@ static bool write_delta(struct create *create, int file, struct made *made, stru
 	*made = (struct made){ };
 	for (i = 0; i < create->ctl->threads; i++)
 		made_add(made, &create->workers[i].made);
-	if (!sums(create, made))
-		*made = (struct made){ };
-	return delta_finish(&create->writer, made->base_sum, made->image_sum, err);
+	known = sums(create, made);
+	return delta_finish(&create->writer, known ? made->base_sum : 0,
+			    known ? made->image_sum : 0, err);
 }
 
 int xbzimg_create(const struct xbzimg *ctl, int argc, char **argv)
