@@ -122,6 +122,7 @@ int main(int argc, char **argv)
 {
 	uint8_t *original, *changed;
 	size_t length, count, i;
+	int found = 0;
 
 	if (argc != 5) {
 		fputs("usage: corrupt BASE DELTA COUNT SEED\n", stderr);
@@ -135,7 +136,7 @@ int main(int argc, char **argv)
 		fputs("the original cannot be read\n", stderr);
 		exit(2);
 	}
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count && !found; i++) {
 		size_t now;
 
 		memcpy(changed, original, length);
@@ -147,10 +148,10 @@ int main(int argc, char **argv)
 			read_image(argv[1], changed, now);
 		} else if (read_image(argv[1], changed, now)) {
 			printf("change %zu of seed %s is read without an error\n", i, argv[4]);
-			return 1;
+			found = 1;
 		}
 	}
 	free(changed);
 	free(original);
-	return 0;
+	return found;
 }

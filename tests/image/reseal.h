@@ -12,7 +12,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "format.h"
+#include "../../tools/xbzimg/format.h"
 
 static inline void reseal_groups(uint8_t *file, size_t length, size_t index, size_t count)
 {
