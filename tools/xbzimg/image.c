@@ -47,7 +47,7 @@ static bool open_kind(struct image *image, const char *bitmap, unsigned int work
 		return error_set(err, "%s: only an NBD server has a dirty bitmap", image->name);
 	if (has_prefix(image->name, "qcow2:"))
 		return image_qcow2_open(image, path, workers, err);
-	return image_file_open(image, path, !has_prefix(image->name, "raw:"), err);
+	return image_file_open(image, path, !has_prefix(image->name, "raw:"), workers, err);
 }
 
 struct image *image_open(const char *name, const char *bitmap, unsigned int workers,

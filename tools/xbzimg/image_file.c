@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,18 @@
 #include "image_ops.h"
 #include "io.h"
 #include "page.h"
+
+/**
+ * struct file_extent - a part of the file
+ * @begin: from where it was looked for
+ * @end: where it ends
+ * @kind: data or zero
+ */
+struct file_extent {
+	uint64_t begin;
+	uint64_t end;
+	enum extent kind;
+};
 
 static bool file_read(struct image *image, unsigned int worker, void *to, size_t bytes,
 		      uint64_t offset, struct error *err)
@@ -22,33 +35,46 @@ static bool file_read(struct image *image, unsigned int worker, void *to, size_t
 	return true;
 }
 
-/* The descriptor's offset is not used otherwise, so threads may move it as they like. */
-static bool file_extent(struct image *image, unsigned int worker, uint64_t offset, uint64_t end,
-			uint64_t *bytes, enum extent *extent, struct error *err)
+/*
+ * Where the data or the hole that an offset is in ends: some file systems walk there, so it
+ * is not asked for again and again. The descriptor's offset is not used otherwise, so threads
+ * may move it as they like.
+ */
+static void find_extent(const struct image *image, uint64_t offset, struct file_extent *extent)
 {
 	off_t data = lseek(image->file, offset, SEEK_DATA), hole;
 
-	(void)worker;
-	(void)err;
-	*extent = EXTENT_ZERO;
-	*bytes = end - offset;
+	*extent = (struct file_extent){ offset, image->size, EXTENT_ZERO };
 	if (data < 0 && errno == ENXIO)
-		return true;
+		return;
 	if (data > (off_t)offset) {
-		*bytes = min_u64(data, end) - offset;
-		return true;
+		extent->end = data;
+		return;
 	}
 	/* Also where holes cannot be asked for. */
-	*extent = EXTENT_DATA;
+	extent->kind = EXTENT_DATA;
 	hole = data < 0 ? data : lseek(image->file, offset, SEEK_HOLE);
 	if (hole > (off_t)offset)
-		*bytes = min_u64(hole, end) - offset;
+		extent->end = hole;
+}
+
+static bool file_extent(struct image *image, unsigned int worker, uint64_t offset, uint64_t end,
+			uint64_t *bytes, enum extent *kind, struct error *err)
+{
+	struct file_extent *extent = &image->extents[worker];
+
+	(void)err;
+	if (offset < extent->begin || offset >= extent->end)
+		find_extent(image, offset, extent);
+	*kind = extent->kind;
+	*bytes = min_u64(extent->end, end) - offset;
 	return true;
 }
 
 static void file_close(struct image *image)
 {
 	close(image->file);
+	free(image->extents);
 }
 
 static const struct image_ops file_ops = {
@@ -102,13 +128,17 @@ static bool check_file(struct image *image, const char *path, bool probe, struct
 	return true;
 }
 
-bool image_file_open(struct image *image, const char *path, bool probe, struct error *err)
+bool image_file_open(struct image *image, const char *path, bool probe, unsigned int workers,
+		     struct error *err)
 {
 	image->file = open(path, O_RDONLY | O_CLOEXEC);
 	if (image->file < 0)
 		return error_errno(err, "%s", path);
-	if (!check_file(image, path, probe, err)) {
-		close(image->file);
+	image->extents = calloc(workers, sizeof(*image->extents));
+	if (!image->extents)
+		error_errno(err, "%s", path);
+	if (!image->extents || !check_file(image, path, probe, err)) {
+		file_close(image);
 		return false;
 	}
 	image->ops = &file_ops;

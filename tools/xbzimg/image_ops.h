@@ -8,6 +8,7 @@
 #include "image.h"
 
 struct image_nbd;
+struct file_extent;
 
 struct image_ops {
 	bool (*read)(struct image *image, unsigned int worker, void *to, size_t bytes,
@@ -23,6 +24,7 @@ struct image_ops {
  * @name: as it was given
  * @size: in bytes
  * @file: descriptor of a raw image
+ * @extents: what each worker was told last of a raw image
  * @nbd: what else an image of a server has
  */
 struct image {
@@ -30,11 +32,13 @@ struct image {
 	char *name;
 	uint64_t size;
 	int file;
+	struct file_extent *extents;
 	struct image_nbd *nbd;
 };
 
 /* Each sets all but the name; after an error there is nothing to close. */
-bool image_file_open(struct image *image, const char *path, bool probe, struct error *err);
+bool image_file_open(struct image *image, const char *path, bool probe, unsigned int workers,
+		     struct error *err);
 bool image_nbd_open(struct image *image, const char *uri, const char *bitmap,
 		    unsigned int workers, struct error *err);
 bool image_qcow2_open(struct image *image, const char *path, unsigned int workers,
