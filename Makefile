@@ -101,7 +101,7 @@ help:
 	@echo 'make check-deb, check-debian13, check-admin, check-mutation, check-lint-selftest'
 	@echo '                see testing.rst'
 	@echo 'make coverage   which lines of kmod/ and lib/ the tests run'
-	@echo 'make bench      measures; bench-codec, bench-cache, bench-wire, bench-device, bench-scan, bench-queues, bench-cancel'
+	@echo 'make bench      measures; bench-cache, -cancel, -codec, -device, -images, -queues, -scan, -wire'
 	@echo
 	@echo 'KERNEL=NAME     the kernel that tests boot, QEMU=7.2, 10.0 or 10.2 what sends for demo'
 	@echo '                and check-e2e; ALL=1 runs all cases of check-e2e;'

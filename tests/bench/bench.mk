@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Benches. They measure and write build/bench; they assert nothing. BENCH has
 # options for tests/bench/codec, such as --help.
-.PHONY: bench bench-programs bench-codec bench-cache bench-wire bench-device bench-scan bench-queues bench-cancel
-bench: bench-codec bench-cache bench-wire bench-device bench-scan bench-queues
+.PHONY: bench bench-programs bench-codec bench-cache bench-wire bench-device bench-scan bench-queues bench-cancel \
+	bench-images
+bench: bench-codec bench-cache bench-wire bench-device bench-scan bench-images bench-queues
 
 bench-programs: setup-build setup-bench lib
 	@$(MAKE) -s -C tests/bench O=$(out)/bench LIB=$(out)/lib
@@ -25,6 +26,9 @@ bench-device: bench-programs uml-modules
 bench-scan: bench-programs uml-modules
 	@tests/bench/scan --program $(O)/bench/scan_bench --modules $(O)/uml \
 		--out $(O)/bench $(BENCH)
+
+bench-images: setup-bench setup-image setup-rig xbzimg
+	@tests/bench/images --program $(O)/xbzimg --out $(O)/bench $(BENCH)
 
 bench-queues: rig-modules xbzctl
 	@release=$$(tests/vm/kernel --print release $(KERNEL)) && \
