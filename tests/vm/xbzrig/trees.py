@@ -18,7 +18,8 @@ from . import cache, debian, progress
 from .common import RIG, RigError
 
 FRESH = ("linux-image-amd64", "linux-headers-amd64", "dkms", "udev", "kmod",
-         "libmnl0", "gcc", "libc6-dev", "pkg-config")
+         "libmnl0", "gcc", "libc6-dev", "pkg-config",
+         "libnbd0", "libxxhash0", "libzstd1", "nbdkit")
 # What building modules takes; the libraries are those of objtool and modpost.
 COMPILER = ("gcc", "make", "kmod", "libelf1t64", "libssl3t64", "zlib1g")
 
