@@ -77,7 +77,7 @@ ready-e2e: qemu rig-modules
 ready-faults: setup-build setup-rig setup-debug
 $(matrix:%=ready-kernel-%): setup-rig setup-tree setup-debug device-programs qemu ready-netlink
 ready-mutation: uml-modules device-programs unit-programs
-ready-admin: setup-admin qemu uml-modules xbzctl
+ready-admin: setup-admin setup-image qemu uml-modules xbzctl xbzimg
 	@mkdir -p $(O)/admin
 	@$(CC) -Wall -Wextra -Werror -O2 -shared -fPIC -o $(O)/admin/hostname.so \
 		tests/admin/hostname.c

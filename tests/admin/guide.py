@@ -19,6 +19,7 @@ PACKAGES = (
     "# make deb",
     "# apt install linux-headers-amd64 ./build/deb/{xbzrle-dkms,xbzctl,libxbzrle1}_*.deb",
     "# modprobe xbzrle",
+    "# apt install ./build/deb/xbzimg_*.deb",
     "# apt purge xbzrle-dkms xbzctl libxbzrle1",
 )
 
