@@ -296,6 +296,16 @@ class Faults(ImageTest):
             run(ROOT / "build/image/corrupt", base, self.path("delta"), 5000 * SCALE,
                 self.rng.randrange(1 << 30))
 
+    def test_mode(self):
+        """Fails if a file that takes the place of another can be read by more users."""
+        base, new = self.pair(10)
+        delta = self.path("delta")
+        for mode in (0o600, 0o640):
+            delta.touch()
+            delta.chmod(mode)
+            xbzimg("create", base, new, delta)
+            self.assertEqual(delta.stat().st_mode & 0o7777, mode)
+
     def test_versions(self):
         """Fails if a file of a later version, or with unknown features, is not refused with
         that as the reason."""

@@ -89,6 +89,7 @@ bool output_open(struct output *output, const char *path, struct error *err)
 {
 	struct stat old;
 	char *copy;
+	bool there;
 
 	*output = (struct output){ .path = path, .file = -1, .folder = -1 };
 	copy = strdup(path);
@@ -106,11 +107,13 @@ bool output_open(struct output *output, const char *path, struct error *err)
 		goto fail;
 	}
 	handle_signals();
-	if (!stat(path, &old) && !S_ISREG(old.st_mode)) {
+	there = !stat(path, &old);
+	if (there && !S_ISREG(old.st_mode)) {
 		error_set(err, "%s: not a file; it would be replaced by one", path);
 		goto fail;
 	}
-	if (!create(output)) {
+	/* Who could not read the old file shall not read the new one. */
+	if (!create(output) || (there && fchmod(output->file, old.st_mode & 07777))) {
 		error_errno(err, "%s", path);
 		goto fail;
 	}

@@ -27,7 +27,7 @@ struct output {
 /**
  * output_open() - create the file
  * @output: receives it
- * @path: that it will have; there may be a file already, but nothing else
+ * @path: that it will have; there may be a file already, whose mode it gets, but nothing else
  * @err: says why it failed
  *
  * SIGINT, SIGTERM and SIGHUP end the program from here on and leave nothing behind.
