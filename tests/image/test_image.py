@@ -495,9 +495,12 @@ class Servers(ImageTest):
         wrong = bytearray(base.read_bytes())
         wrong[at] ^= 1
         write(other, wrong)
+        # qemu-io takes its leave, also after an error; nbdkit 1.32 may end by an assertion of
+        # its own if a client with several connections does not.
         said = xbzimg("serve", other, delta, "--", "-U", "-", "--run",
-                      f"nbdcopy $uri {self.path('served')}", status=1)
+                      f"qemu-io -r -f raw -c 'read {at} {PAGE}' $uri", status=1)
         self.assertIn("wrong base", said)
+        self.assertIn("Input/output error", said)
 
     def test_plugin(self):
         """Fails if nbdkit does not take the plugin's parameters, or names of files that are
