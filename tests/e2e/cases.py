@@ -672,6 +672,10 @@ CASES = (
          "told who encodes, with how many queues",
          "--mode", "xbzrle-dev", "--source-args", QUEUES + "3", "--dirty-rate",
          *HOLD, guest="words", checks=HELD + (rate_refused, queues_said(3))),
+    case("cpu-max",
+         "there are more queues than its control group lets QEMU's threads run",
+         "--mode", "xbzrle-dev", "--cpu-max", "100000 100000",
+         guest="calm", checks=KVM + (queues(1),)),
 )
 
 

@@ -28,6 +28,7 @@ SESSION = "anon_inode:[xbzrle]"
 FDSET = "/dev/fdset/7"
 # Self-built QEMUs come without firmware; Debian's packages have it here.
 FIRMWARE = ("/usr/share/seabios", "/usr/share/qemu")
+CGROUP = "/sys/fs/cgroup"
 PASS_LINE = re.compile(rb"^pass (\d{8})\r?$", re.M)
 
 
@@ -115,6 +116,7 @@ class Machine:
         self.tmp = tmp
         self.process = None
         self.qmp = None
+        self.group = None
 
     def path(self, suffix):
         return os.path.join(self.tmp, f"{self.name}.{suffix}")
@@ -143,6 +145,17 @@ class Machine:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=err, stderr=err,
                 start_new_session=True, env=env, pass_fds=fds)
+
+    def limit_processors(self, bandwidth):
+        """Give QEMU a control group of its own, with this in its cpu.max."""
+        with open(CGROUP + "/cgroup.subtree_control", "w", encoding="ascii") as f:
+            f.write("+cpu")
+        self.group = f"{CGROUP}/xbz-{self.name}-{self.process.pid}"
+        os.mkdir(self.group)
+        for name, text in (("cpu.max", bandwidth),
+                           ("cgroup.procs", str(self.process.pid))):
+            with open(f"{self.group}/{name}", "w", encoding="ascii") as f:
+                f.write(text)
 
     def connect(self, timeout):
         """Wait until the launched QEMU takes commands."""
@@ -246,3 +259,6 @@ class Machine:
                 pass
             self.process.wait()
             self.process = None
+        if self.group:
+            os.rmdir(self.group)
+            self.group = None

@@ -267,6 +267,8 @@ class Migration:
         self.source.launch(args, o.source_preload, fds)
         for fd in fds:
             os.close(fd)
+        if o.cpu_max:
+            self.source.limit_processors(o.cpu_max)
 
     def _device_args(self):
         if self.o.mode != "xbzrle-dev":
