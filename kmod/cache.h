@@ -8,6 +8,7 @@
 #include "core/policy.h"
 #include "core/record.h"
 
+#include <linux/minmax.h>
 #include <linux/types.h>
 #include <linux/xbzrle.h>
 
@@ -48,6 +49,22 @@ void xbz_cache_forget(struct xbz_cache *cache, u64 *word,
 unsigned long xbz_cache_excess(const struct xbz_cache *cache);
 unsigned long xbz_cache_take(struct xbz_cache *cache, unsigned long nr,
 			     unsigned long max, struct list_head *pages);
+
+/**
+ * xbz_cache_bound() - say what a page takes at most without a copy
+ * @cache: the shard
+ * @max_delta: payload of the longest delta, as XBZRLE_ENCODE has it; 0 for a page's
+ *
+ * A page whose delta is longer goes another way that takes no more. So what a copy
+ * saves is counted against that.
+ *
+ * Context: the queue's lock is held.
+ */
+static inline void xbz_cache_bound(struct xbz_cache *cache, u32 max_delta)
+{
+	cache->policy.other_max = XBZ_HEAD_CONT +
+		min_t(u32, max_delta ?: XBZRLE_PAGE_SIZE, XBZRLE_PAGE_SIZE);
+}
 
 /**
  * xbz_cache_lookup() - say what is known of a page at the destination

@@ -298,6 +298,7 @@ int xbz_encode_batch(struct xbz_session *s, struct xbzrle_encode *arg)
 		ret = -EPIPE;
 		goto out_unlock;
 	}
+	xbz_cache_bound(&q->cache, arg->max_delta);
 	xbz_batch_run(&b);
 	xbz_batch_end(&b);
 
