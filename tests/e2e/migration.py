@@ -408,8 +408,9 @@ class Migration:
         before = memory.whole(self.source)
         qmp.command("cont")
         self._until_pass((self.source.guest_passes() or 0) + 2)
-        self._line("loadvm before")
+        # It goes on by itself if it runs.
         qmp.command("stop")
+        self._line("loadvm before")
         if memory.whole(self.source) != before:
             raise Failed("memory is not what was saved")
         qmp.command("cont")
@@ -528,6 +529,8 @@ class Migration:
             answer = max(answer, (time.monotonic() - begin) * 1000)
             status = self._wait_for_end()
             end = (time.monotonic() - begin) * 1000
+            self.progress.say(f"QMP answered in {answer:.0f} ms at most, the end took "
+                              f"{end:.0f} ms")
         if status != expected:
             raise Failed(f"the migration that was to be broken off is "
                          f"{status}, not {expected}")

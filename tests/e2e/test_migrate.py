@@ -263,7 +263,9 @@ class Options(unittest.TestCase):
     def test_good(self):
         o = migrate.options(["--image", self.image.name, "--memory",
                              "64M", "--args=-vga std", "--cancel-first",
-                             "2passes"])
+                             "2passes", "--at", "1500ms", "x 1", "--at", "setup", "y"])
+        self.assertEqual(o.at, [((1500, "ms"), "x 1"), (("setup", "status"), "y")])
+        self.assertEqual(o.break_first, ("cancel", (2, "passes")))
         self.assertEqual(o.memory, 64 << 20)
         self.assertEqual(o.args, ["-vga", "std"])
         self.assertEqual(o.cancel_first, (2, "passes"))
@@ -297,6 +299,7 @@ class Types(unittest.TestCase):
                              "pc-i440fx-7.2")
             self.assertEqual(machine.common_type(["new", "newer"]),
                              "pc-i440fx-10.0")
+            self.assertEqual(machine.common_type(["new", "old"], "q35"), "pc-q35-7.2")
 
 
 class Holding(unittest.TestCase):
@@ -393,6 +396,19 @@ class Judgement(unittest.TestCase):
         self.assertIsNone(cases.queues(8)({"queues": 8}))
         self.assertTrue(cases.queues(8)({"queues": 1}))
         self.assertTrue(cases.refused({"error": None}))
+
+    def test_hops(self):
+        check = cases.every_hop(2)
+        self.assertIsNone(check({"hops": [True, True]}))
+        for hops in ([], [True], [True, False], [True, None]):
+            self.assertTrue(check({"hops": hops}), hops)
+
+    def test_answers(self):
+        for answer, end, wrong in ((1, 2, False), (None, 2, True), (1, None, True),
+                                   (5000, 2, True), (1, 30000, True)):
+            found = {"broken_first": {"answer_ms": answer, "end_ms": end}}
+            self.assertEqual(bool(cases.answered(found)), wrong, found)
+        self.assertTrue(cases.answered({"broken_first": None}))
 
     def test_copies(self):
         line = ("zerocopy-log: sends=9 bytes={} small={} other={} copied={}"
