@@ -15,12 +15,6 @@
 #include "progress.h"
 #include "xbzimg.h"
 
-/*
- * A page that changed more than this is kept whole if zstd is to look at it: it finds
- * little between the bytes of a delta, and much in a page.
- */
-#define DELTA_WORTH 2048
-
 /**
  * struct worker - what one thread uses
  * @old: a block of the base
@@ -53,13 +47,13 @@ static bool add(struct worker *worker, uint64_t page, enum format_kind kind, con
 }
 
 /* A page that differs. Its old content is lost. */
-static bool add_page(const struct create *create, struct worker *worker, uint64_t page,
-		     uint8_t *old, const uint8_t *new, struct error *err)
+static bool add_page(struct worker *worker, uint64_t page, uint8_t *old, const uint8_t *new,
+		     struct error *err)
 {
 	uint8_t delta[FORMAT_PAGE];
-	int most = create->ctl->level ? DELTA_WORTH : XBZ_DELTA_MAX, length;
 	uint64_t old_sum = 0;
 	bool zero;
+	int length;
 
 	if (page_is_zero(new)) {
 		worker->made.base_sum += page_sum(old, page);
@@ -72,7 +66,7 @@ static bool add_page(const struct create *create, struct worker *worker, uint64_
 		worker->made.base_sum += old_sum;
 	}
 	length = xbz_encode(delta, sizeof(delta), old, new);
-	if (length <= 0 || length > most)
+	if (length <= 0)
 		return add(worker, page, FORMAT_RAW, new, FORMAT_PAGE, 0, err);
 	return add(worker, page, zero ? FORMAT_DELTA_ZERO : FORMAT_DELTA, delta, length, old_sum,
 		   err);
@@ -94,7 +88,7 @@ static bool compare(const struct create *create, struct worker *worker, uint64_t
 
 			worker->made.base_sum += share;
 			worker->made.image_sum += share;
-		} else if (!add_page(create, worker, page + i, old, new, err)) {
+		} else if (!add_page(worker, page + i, old, new, err)) {
 			return false;
 		}
 	}
