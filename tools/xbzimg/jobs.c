@@ -90,9 +90,11 @@ static unsigned int start(struct pool *pool, pthread_t *threads, unsigned int co
 	/* Fewer threads do it as well. */
 	pthread_mutex_lock(&pool->lock);
 	pool->running -= count - started;
-	pthread_mutex_unlock(&pool->lock);
-	if (!started)
+	if (!started) {
+		pool->failed = true;
 		error_set(pool->err, "no thread: %s", strerror(status));
+	}
+	pthread_mutex_unlock(&pool->lock);
 	return started;
 }
 
@@ -115,7 +117,6 @@ bool jobs_run(const struct jobs *jobs, struct error *err)
 	if (!threads)
 		return error_errno(err, "memory for threads");
 	count = start(&pool, threads, count);
-	pool.failed |= !count;
 
 	pthread_mutex_lock(&pool.lock);
 	while (pool.running) {
