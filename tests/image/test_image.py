@@ -108,6 +108,20 @@ class RoundTrip(ImageTest):
             self.same(new, self.path("again"))
             self.same(self.path("delta1"), self.path(f"delta{threads}"))
 
+    def test_races(self):
+        """Fails if ThreadSanitizer finds two threads at the same data."""
+        program = ROOT / "build/image/threads/xbzimg"
+        old = image(self.rng, 200 * PAGE) + bytes(13000 * PAGE) + image(self.rng, 200 * PAGE)
+        base = write(self.path("base"), old)
+        new = write(self.path("new"), changed(self.rng, old, len(old), 5))
+        for argv in (("create", base, new, self.path("there")),
+                     ("create", new, base, self.path("back")),
+                     ("verify", "--base", base, self.path("there"), self.path("back")),
+                     ("merge", self.path("there"), self.path("back"), self.path("merged")),
+                     ("apply", base, self.path("there"), self.path("again"))):
+            run(program, *argv, "--threads", 4)
+        self.same(new, self.path("again"))
+
     def test_same(self):
         """Fails if equal images have records."""
         base, _ = self.pair()
