@@ -430,8 +430,10 @@ static void set_huge_pages(unsigned long n)
 {
 	FILE *f = fopen(HUGE_PAGES, "we");
 
-	if (!f)
+	if (!f) {
 		skip();
+		return;
+	}
 	fprintf(f, "%lu", n);
 	fclose(f);
 }
