@@ -2,9 +2,15 @@
 """How a program of this folder runs itself inside tests/vm/boot."""
 
 import os
+import re
+import subprocess
+import sys
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 RIG = os.path.normpath(os.path.join(HERE, "..", "vm", "boot"))
+sys.path.insert(0, os.path.dirname(RIG))
+
+from xbzrig import emulator                                 # noqa: E402
 
 # The rig's own exit statuses, see tests/vm/boot --help.
 TIMEOUT = 124
@@ -31,3 +37,13 @@ def command(options, out, timeout, argv):
              if getattr(options, name)]
     return ["setpriv", "--pdeathsig", "TERM", RIG, "--out", out,
             "--timeout", str(timeout), *given, "--", *argv]
+
+
+def newer_qemu(qemu):
+    """The QEMU that emulates machines, which is 10.0 or newer, if 'qemu' has deltas
+    beside multifd; else None."""
+    said = subprocess.run([qemu, "--version"], stdout=subprocess.PIPE, text=True,
+                          check=True).stdout
+    if int(re.search(r"version (\d+)", said)[1]) < 10:
+        return None
+    return str(emulator.command()[0])
