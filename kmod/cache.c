@@ -195,8 +195,7 @@ static u32 xbz_cache_units(const struct xbz_cache *cache)
 {
 	u64 limit = READ_ONCE(cache->counters->cache_limit);
 
-	return min_t(u64, limit, XBZ_POLICY_LIMIT_MAX / XBZ_POLICY_WHOLE) *
-	       XBZ_POLICY_WHOLE;
+	return min_t(u64, limit, XBZ_CACHE_PAGES_MAX) * XBZ_POLICY_WHOLE;
 }
 
 /*

@@ -12,6 +12,9 @@
 #include <linux/types.h>
 #include <linux/xbzrle.h>
 
+/* Most cached pages of a shard, 63 GiB: the policy counts in 32 bits. */
+#define XBZ_CACHE_PAGES_MAX (XBZ_POLICY_LIMIT_MAX / XBZ_POLICY_WHOLE)
+
 struct list_head;
 
 /**

@@ -74,7 +74,7 @@ static const struct kernel_param_ops xbz_memory_limit_ops = {
 module_param_cb(memory_limit_mib, &xbz_memory_limit_ops, &memory_limit_mib, 0644);
 __MODULE_PARM_TYPE(memory_limit_mib, "uint");
 MODULE_PARM_DESC(memory_limit_mib,
-		 "limit on the memory of all sessions together, in MiB; 0 is a quarter of the host's memory (default 0)");
+		 "limit on the memory of all sessions together, in MiB; 0 is a quarter of the host's memory without pools of huge pages (default 0)");
 
 /**
  * struct xbz_ioctl - an ioctl and its argument
@@ -462,6 +462,8 @@ static void __exit xbz_exit(void)
 {
 	misc_deregister(&xbz_misc);
 	xbz_netlink_exit();
+	/* Sessions that have ended are reclaim's until they are freed. */
+	xbz_reap_settle();
 	xbz_shrink_exit();
 	xbz_reap_exit();
 	xbz_sessions_exit();

@@ -130,7 +130,8 @@ static bool xbz_mem_charge_for(unsigned long pages, bool optional)
 	do {
 		if (xbz_mem_charge(pages))
 			return true;
-	} while (!optional && xbz_reap_wait(&tries));
+	} while (!optional && pages <= xbz_mem_limit_pages() &&
+		 xbz_reap_wait(&tries));
 	atomic_long_inc(&xbz_mem_refusals);
 	return false;
 }

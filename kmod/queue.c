@@ -214,6 +214,15 @@ static void xbz_drop_raise(struct xbz_queue *q, long drop)
 		;
 }
 
+/* Pages that went in another way are not asked for any more; the lock is held. */
+static void xbz_drop_lower(struct xbz_queue *q)
+{
+	long old = atomic_long_read(&q->drop), pages = q->counters.cache_pages;
+
+	while (old > pages && !atomic_long_try_cmpxchg(&q->drop, &old, pages))
+		;
+}
+
 /* Cached pages that are to be dropped. */
 static unsigned long xbz_queue_due(struct xbz_queue *q)
 {
@@ -244,6 +253,7 @@ unsigned long xbz_queue_reap(struct xbz_queue *q)
 	n = xbz_cache_take(&q->cache, n, XBZ_TRIM_PAGES, &pages);
 	if (n < drop)
 		xbz_drop_raise(q, drop - n);
+	xbz_drop_lower(q);
 	mutex_unlock(&q->lock);
 	/* Nobody waits for what is wiped now. */
 	xbz_cache_pages_free(&pages);
@@ -262,12 +272,13 @@ static void xbz_queue_recheck(struct xbz_session *s, struct xbz_queue *q)
  * @s: the session
  * @q: the queue
  *
- * Every holder but the reaper unlocks by this, and kicks the reaper if it is due.
+ * Every holder but xbz_queue_reap() unlocks by this, and kicks the reaper if it is due.
  *
  * Context: any.
  */
 void xbz_queue_unlock(struct xbz_session *s, struct xbz_queue *q)
 {
+	xbz_drop_lower(q);
 	mutex_unlock(&q->lock);
 	xbz_queue_recheck(s, q);
 }
@@ -301,7 +312,7 @@ unsigned long xbz_queue_reclaim(struct xbz_session *s, struct xbz_queue *q,
 	unsigned long dropped = 0, n;
 
 	xbz_drop_raise(q, nr);
-	while ((n = xbz_queue_reap(q))) {
+	while (dropped < nr && (n = xbz_queue_reap(q))) {
 		dropped += n;
 		cond_resched();
 	}

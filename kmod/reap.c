@@ -47,8 +47,21 @@ void xbz_reap_owes(int n)
 }
 
 /**
+ * xbz_reap_settle() - wait until all that was handed over is freed
+ *
+ * Not by draining the queue: work adds itself again, and so may reclaim.
+ *
+ * Context: may sleep; nothing else is handed over any more.
+ */
+void xbz_reap_settle(void)
+{
+	while (atomic_read(&xbz_owing))
+		usleep_range(500, 1000);
+}
+
+/**
  * xbz_reap_wait() - wait a moment if the reaper has something to free
- * @tries: calls before this one
+ * @tries: number of calls before this one, counted here
  *
  * Context: may sleep.
  * Return: whether memory may have been freed.
@@ -75,9 +88,9 @@ int __init xbz_reap_init(void)
 }
 
 /**
- * xbz_reap_exit() - finish all work, also what it adds, and end the worker
+ * xbz_reap_exit() - end the worker
  *
- * Context: may sleep; nothing else adds work any more.
+ * Context: may sleep; nothing adds work any more.
  */
 void xbz_reap_exit(void)
 {

@@ -186,6 +186,7 @@ void xbz_region_forget(struct xbz_session *s, struct xbz_region *r,
 		struct xbz_queue *q;
 		LIST_HEAD(pages);
 
+		cond_resched();
 		if (!r->leaf[chunk]) {
 			page = next;
 			continue;
@@ -199,42 +200,40 @@ void xbz_region_forget(struct xbz_session *s, struct xbz_region *r,
 					 &pages);
 		xbz_queue_unlock(s, q);
 		xbz_cache_pages_free(&pages);
-		cond_resched();
 	}
 }
 
 /*
- * Forgets the pages of a dead region, some at a time. A chunk whose queue is encoding
- * comes later: that queue's holder kicks the reaper.
+ * Forgets the pages of a dead region, some at a time. It stops at a chunk whose queue is
+ * encoding: that queue's holder kicks the reaper.
  */
 static unsigned long xbz_region_reap_some(struct xbz_session *s,
 					  struct xbz_region *r)
 {
-	unsigned long chunk, done = 0;
+	unsigned long done = 0;
 	unsigned int i;
 
-	for (chunk = r->reaped; chunk < xbz_nr_leaves(r); chunk++) {
-		u64 *leaf = r->leaf[chunk];
-		struct xbz_queue *q = xbz_queue_of(s, r, chunk * XBZRLE_CHUNK_PAGES);
+	for (; r->reaped < xbz_nr_leaves(r); r->reaped++) {
+		u64 *leaf = r->leaf[r->reaped];
+		struct xbz_queue *q =
+			xbz_queue_of(s, r, r->reaped * XBZRLE_CHUNK_PAGES);
 		LIST_HEAD(pages);
 
 		cond_resched();
-		if (leaf) {
-			if (done >= XBZ_REAP_PAGES)
-				break;
-			smp_mb(); /* (A) of queue.c */
-			if (!mutex_trylock(&q->lock))
-				continue;
-			for (i = 0; i < XBZRLE_CHUNK_PAGES; i++)
-				xbz_cache_forget(&q->cache, &leaf[i], &pages);
-			xbz_queue_unlock(s, q);
-			xbz_cache_pages_free(&pages);
-			xbz_mem_free(leaf, XBZRLE_CHUNK_PAGES, sizeof(*leaf));
-			r->leaf[chunk] = NULL;
-			done += XBZRLE_CHUNK_PAGES;
-		}
-		if (chunk == r->reaped)
-			r->reaped++;
+		if (!leaf)
+			continue;
+		if (done >= XBZ_REAP_PAGES)
+			break;
+		smp_mb(); /* (A) of queue.c */
+		if (!mutex_trylock(&q->lock))
+			break;
+		for (i = 0; i < XBZRLE_CHUNK_PAGES; i++)
+			xbz_cache_forget(&q->cache, &leaf[i], &pages);
+		xbz_queue_unlock(s, q);
+		xbz_cache_pages_free(&pages);
+		xbz_mem_free(leaf, XBZRLE_CHUNK_PAGES, sizeof(*leaf));
+		r->leaf[r->reaped] = NULL;
+		done += XBZRLE_CHUNK_PAGES;
 	}
 	return done;
 }

@@ -62,7 +62,8 @@ static int xbz_setup_check(const struct xbzrle_setup *arg)
 /* A shard's part of a session's cache, in pages. */
 static unsigned long xbz_shard_pages(u64 bytes, unsigned int nr_queues)
 {
-	return min_t(u64, bytes >> XBZRLE_PAGE_SHIFT, ULONG_MAX) / nr_queues;
+	return min_t(u64, (bytes >> XBZRLE_PAGE_SHIFT) / nr_queues,
+		     XBZ_CACHE_PAGES_MAX);
 }
 
 static void xbz_queues_destroy(struct xbz_session *s, unsigned int nr)
@@ -159,6 +160,8 @@ static void xbz_session_reap(struct work_struct *work)
 	if (more) {
 		xbz_session_kick(s);
 	} else if (ended && s->regions && xbz_session_empty(s)) {
+		/* Until here, reclaim could have what is still charged. */
+		xbz_shrink_del(s);
 		xa_destroy(&s->slots);
 		xbz_queues_destroy(s, s->nr_queues);
 		kfree(s->log_buf);
@@ -291,15 +294,17 @@ err_free:
 void xbz_session_end(struct xbz_session *s)
 {
 	xbz_session_unpublish(s);
-	xbz_shrink_del(s);
 	xbz_event(s, XBZRLE_CMD_SESSION_END);
 
 	if (s->vm)
 		fput(s->vm);
 	mmdrop(s->mm);
 	xbz_reap_owes(1);
+	/* From then on, the reaper may put the file's reference at any time. */
+	refcount_inc(&s->refs);
 	WRITE_ONCE(s->ended, true);
 	xbz_session_kick(s);
+	xbz_session_put(s);
 }
 
 static int xbz_mmap_locked(struct xbz_session *s, struct vm_area_struct *vma)
@@ -589,11 +594,12 @@ u64 xbz_session_resize(struct xbz_session *s, u64 bytes)
 }
 
 /**
- * xbz_session_flush() - have all cached pages of a session dropped
+ * xbz_session_flush() - have as many pages dropped as a session has cached
  * @s: the session
  *
  * Context: any; a reference or the session's lock is held.
- * Return: bytes of the cached pages, which the reaper drops.
+ * Return: bytes of the cached pages. The reaper drops so many; while the session
+ * encodes, some of them may be newer ones.
  */
 u64 xbz_session_flush(struct xbz_session *s)
 {

@@ -60,7 +60,7 @@ struct xbz_pass {
  * @log_lock: serializes clearing of KVM's log, inside a queue's lock; protects
  *	@log_buf and the slots' bits while @lock is held for reading
  * @stat_lock: protects @now, @last, @dead, and changes of @cache_bytes
- * @refs: the file, and observers
+ * @refs: the file's, which the reaper puts at the end; observers; the reaper's work
  * @id: its number on this host
  * @name: the VM's name
  * @pid: its process

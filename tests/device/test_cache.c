@@ -412,6 +412,66 @@ static void test_the_next_session_waits(void **state)
 	}
 }
 
+static struct xbzt_region *cached_region(struct xbzt_session *s, uint64_t nr_pages)
+{
+	struct xbzt_region *r = xbzt_region(s, "ram", nr_pages);
+	uint64_t page;
+
+	for (page = 0; page < nr_pages; page++)
+		xbzt_guest_fill(xbzt_page(r, page), &xbzt_rng);
+	xbzt_dirty_all(r);
+	xbzt_pass(s);
+	assert_int_equal(counters(s).cache_pages, nr_pages);
+	return r;
+}
+
+/*
+ * Breaks if a request to drop pages outlives them: those that left with their region are
+ * then asked of the pages that are cached next.
+ */
+static void test_requests_end_with_their_pages(void **state)
+{
+	struct xbzt_session *s = xbzt_open(&(struct xbzt_config){
+		.nr_queues = 2, .cache_bytes = 2 * CACHE_PAGES * XBZT_PAGE });
+	struct xbzt_region *r = cached_region(s, 2 * CACHE_PAGES);
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(set_limit(1), 0);
+	xbzt_region_del(s, r);
+	assert_int_equal(set_limit(0), 0);
+	xbzt_eventually(xbzt_memory_used() < 8 * MIB);
+	r = cached_region(s, 2 * CACHE_PAGES);
+	for (i = 0; i < 3; i++)
+		next_pass(s, r);
+	assert_int_equal(counters(s).cache_pages, r->nr_pages);
+	xbzt_close(s);
+}
+
+/*
+ * Breaks if the end of a session is unsafe while the reaper has work of it already: each
+ * is asked to drop its cache, and ends at once, while one that is large is freed.
+ */
+static void test_ends_with_work_pending(void **state)
+{
+	unsigned int i, n;
+
+	(void)state;
+	for (i = 0; i < 20; i++) {
+		struct xbzt_session *s = xbzt_open(&(struct xbzt_config){
+			.cache_bytes = CACHE_PAGES * XBZT_PAGE });
+
+		cached_region(s, CACHE_PAGES);
+		xbzt_close(s);
+		for (n = 0; n < 20; n++) {
+			s = xbzt_open(&(struct xbzt_config){ .cache_bytes = MIB });
+			assert_int_equal(xbzt_cache(s, 0), 0);
+			xbzt_close(s);
+		}
+	}
+	xbzt_assert_all_freed();
+}
+
 #define HUGE_PAGES "/proc/sys/vm/nr_hugepages"
 
 static unsigned long read_number(const char *path)
@@ -493,6 +553,9 @@ int main(void)
 					  reset_limit),
 		cmocka_unit_test_teardown(test_the_next_session_waits,
 					  reset_limit),
+		cmocka_unit_test_teardown(test_requests_end_with_their_pages,
+					  reset_limit),
+		cmocka_unit_test(test_ends_with_work_pending),
 		cmocka_unit_test_teardown(test_huge_pages_are_not_counted,
 					  reset_huge_pages),
 		cmocka_unit_test(xbzt_test_log_is_quiet),

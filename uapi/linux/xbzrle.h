@@ -489,7 +489,9 @@ struct xbzrle_invalidate {
  * @used_bytes: out: what the cache holds at this moment
  *
  * Allowed at any time; waits for running ENCODEs. A smaller cache keeps what
- * still fits; the rest is dropped in the background.
+ * still fits; the rest is dropped in the background, and until then counts
+ * against the host's limit and the process's memory cgroup. A queue caches 63 GiB
+ * at most.
  */
 struct xbzrle_cache {
 	__u32 size;
