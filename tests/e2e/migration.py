@@ -502,6 +502,9 @@ class Migration:
         how, moment = o.break_first
         self.progress.say("migrating, to be broken off after %d %s" % moment)
         self._limits(True)
+        # A guest that is slow for a moment writes little: it could end, and be over
+        # before anybody looks.
+        self._pauses(how not in ("kill", "cut"))
         started = self._begin()
         while True:
             status = self._poll()
@@ -549,6 +552,14 @@ class Migration:
         if how == "drop":
             loopback(True)
         self._limits(False)
+        self._pauses(False)
+
+    def _pauses(self, yes):
+        """Whether the next migration waits before its end, where it can be cancelled."""
+        if "pause-before-switchover" in self.o.capability:
+            return
+        self.source.qmp.command("migrate-set-capabilities", capabilities=[
+            {"capability": "pause-before-switchover", "state": yes}])
 
     def _limits(self, hold):
         """Set the limits of the migration, or such that it cannot end."""
