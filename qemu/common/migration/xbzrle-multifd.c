@@ -104,6 +104,8 @@ struct XbzrleMultifd {
     uint64_t stream_ns;
     uint64_t stream_bytes;
     uint64_t pages;
+    /* What "releases" was when xbzrle_multifd_wait() returned */
+    uint64_t releases_seen;
 
     /* Protects all that follows */
     QemuMutex lock;
@@ -556,7 +558,7 @@ void xbzrle_multifd_flushed(XbzrleMultifd *m, QEMUFile *f, uint64_t ns)
 
 bool xbzrle_multifd_wait(XbzrleMultifd *m, QEMUFile *f)
 {
-    uint64_t releases;
+    uint64_t seen = m->releases_seen, releases;
     bool pending;
     int ret;
 
@@ -564,8 +566,10 @@ bool xbzrle_multifd_wait(XbzrleMultifd *m, QEMUFile *f)
         pending = m->in_channels;
         releases = m->releases;
     }
+    m->releases_seen = releases;
     if (!pending) {
-        return false;
+        /* The last channel may have ended since the rings were found full. */
+        return releases != seen;
     }
     /* The kernel may read what was written until the channels are flushed. */
     ret = migrate_zero_copy_send() ? xbzrle_multifd_sync(m, f) :
@@ -576,6 +580,7 @@ bool xbzrle_multifd_wait(XbzrleMultifd *m, QEMUFile *f)
                 qemu_cond_timedwait(&m->released, &m->lock, WAIT_MS);
             }
             if (m->releases != releases) {
+                m->releases_seen = m->releases;
                 return true;
             }
         }

@@ -94,7 +94,8 @@ void xbzrle_multifd_flushed(XbzrleMultifd *m, QEMUFile *f, uint64_t ns);
 /**
  * xbzrle_multifd_wait: wait until ring space is released, or the stream has failed
  *
- * The stream must have been flushed.  Returns false if no channel holds any space.
+ * The stream must have been flushed.  Returns false if no channel holds any space,
+ * or has released any since the last call.
  */
 bool xbzrle_multifd_wait(XbzrleMultifd *m, QEMUFile *f);
 
