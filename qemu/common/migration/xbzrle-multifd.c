@@ -34,7 +34,6 @@
 #include "multifd.h"
 #include "trace.h"
 #include "xbzrle-compat.h"
-#include "xbzrle-dev.h"
 #include "xbzrle-queues.h"
 
 /* Bounds of a ring, and packets that should have room beside the channels'. */
@@ -127,6 +126,9 @@ struct XbzrleMultifd {
     Queue queues[];
 };
 
+/* Whether there is a session; its channels can outlive it. */
+static bool in_use;
+
 static int64_t thread_cpu_ns(void)
 {
     struct timespec ts;
@@ -194,6 +196,7 @@ XbzrleMultifd *xbzrle_multifd_new(struct xbzrle_session *session,
     m->max_delta = xbz_choice_max_delta(&m->choice);
     m->chosen_at = wall_ns();
     xbzrle_workers_bound(workers, XBZRLE_ENCODE_WHOLE_APART, m->max_delta);
+    qatomic_set(&in_use, true);
     return m;
 }
 
@@ -313,6 +316,7 @@ void xbzrle_multifd_free(XbzrleMultifd *m)
     if (busy) {
         multifd_send_terminate_threads();
     }
+    qatomic_set(&in_use, false);
     qemu_mutex_lock(&m->lock);
     m->workers = NULL;
     for (i = 0; i < m->in_stream->len; i++) {
@@ -327,13 +331,14 @@ void xbzrle_multifd_free(XbzrleMultifd *m)
 
 /*
  * The destination may be waiting for that channel, and read nothing more.  The
- * migration thread must not wait for it to do so.
+ * migration thread must not wait for it to do so.  The thread of a channel does
+ * not have the BQL, so it cannot look at the session itself.
  */
 void xbzrle_multifd_failed(void)
 {
     MigrationState *s = migrate_get_current();
 
-    if (!xbzrle_dev_active()) {
+    if (!qatomic_read(&in_use)) {
         return;
     }
     WITH_QEMU_LOCK_GUARD(&s->qemu_file_lock) {
