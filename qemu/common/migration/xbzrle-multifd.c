@@ -416,6 +416,17 @@ static int put_page(XbzrleMultifd *m, QEMUFile *f,
     return 0;
 }
 
+/* The stream flushes itself when it has many pointers, and may wait then. */
+static void put_bytes(XbzrleMultifd *m, QEMUFile *f, const void *data,
+                      size_t bytes)
+{
+    int64_t begin = wall_ns();
+
+    qemu_put_buffer_async(f, data, bytes, false);
+    m->stream_ns += wall_ns() - begin;
+    m->stream_bytes += bytes;
+}
+
 /* A batch that was encoded behind a sync, after one that was not. */
 static int keep_order(XbzrleMultifd *m, QEMUFile *f, Queue *q, uint64_t pass)
 {
@@ -449,7 +460,7 @@ static int64_t put_pieces(XbzrleMultifd *m, QEMUFile *f, Batch *b,
             }
             continue;
         }
-        qemu_put_buffer_async(f, piece.data, piece.bytes, false);
+        put_bytes(m, f, piece.data, piece.bytes);
         bytes += piece.bytes;
     }
     if (ret == -EBADMSG) {
@@ -482,15 +493,10 @@ int64_t xbzrle_multifd_put(XbzrleMultifd *m, QEMUFile *f, unsigned int queue,
     m->pages += batch->pages;
 
     if (batch->flags & XBZRLE_ENCODE_WHOLE_APART) {
-        ret = put_pieces(m, f, b, batch);
-    } else {
-        qemu_put_buffer_async(f, batch->data, batch->bytes, false);
-        ret = batch->bytes;
+        return put_pieces(m, f, b, batch);
     }
-    if (ret > 0) {
-        m->stream_bytes += ret;
-    }
-    return ret;
+    put_bytes(m, f, batch->data, batch->bytes);
+    return batch->bytes;
 }
 
 /*
@@ -600,6 +606,7 @@ int xbzrle_multifd_sync(XbzrleMultifd *m, QEMUFile *f)
 {
     unsigned int i;
     bool unsynced = false;
+    int64_t begin;
     int ret;
 
     for (i = 0; i < m->nr_queues; i++) {
@@ -610,9 +617,12 @@ int xbzrle_multifd_sync(XbzrleMultifd *m, QEMUFile *f)
         return 0;
     }
     ret = send_packet(m, f);
+    /* It flushes the stream, too. */
+    begin = wall_ns();
     if (!ret && multifd_ram_flush_and_sync(f) < 0) {
         ret = channels_failed(f);
     }
+    m->stream_ns += wall_ns() - begin;
     if (!ret) {
         /* That flushes the channels, too. */
         qemu_mutex_lock(&m->lock);
