@@ -480,6 +480,11 @@ bool xbzrle_dev_active(void)
     return dev && !dev->fell_back;
 }
 
+bool xbzrle_dev_harvests(void)
+{
+    return dev && !dev->handed_back;
+}
+
 static bool harvest_slot_add(void *opaque, uint32_t slot, RAMBlock *rb,
                              ram_addr_t offset, uint64_t size)
 {

@@ -51,6 +51,12 @@ void xbzrle_dev_close(void);
 /* Whether there is a session that makes the stream; not after it has failed. */
 bool xbzrle_dev_active(void);
 
+/*
+ * Whether the session reads KVM's dirty logs in QEMU's place, also if it has
+ * failed.  Called with the BQL held.
+ */
+bool xbzrle_dev_harvests(void);
+
 /* How many queues the last session has or had, 0 if there was none. */
 unsigned int xbzrle_dev_queues(void);
 
@@ -175,6 +181,11 @@ static inline void xbzrle_dev_close(void)
 }
 
 static inline bool xbzrle_dev_active(void)
+{
+    return false;
+}
+
+static inline bool xbzrle_dev_harvests(void)
 {
     return false;
 }
