@@ -40,7 +40,7 @@ struct XbzrleBlocks {
     QemuMutex lock;
     /* of XbzrleBlock */
     GArray *list;
-    /* Memory regions that must not go while threads read them, or NULL */
+    /* Memory regions that must not go while their blocks are used, or NULL */
     GPtrArray *memory;
 };
 

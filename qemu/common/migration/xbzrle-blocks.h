@@ -16,7 +16,7 @@ typedef struct XbzrleBlocks XbzrleBlocks;
  * xbzrle_blocks_new: begin with no block
  *
  * @session: the session, which is set up
- * @keep_memory: whether threads outside of RCU critical sections read memory
+ * @keep_memory: whether blocks are used outside of RCU critical sections
  */
 XbzrleBlocks *xbzrle_blocks_new(struct xbzrle_session *session,
                                 bool keep_memory);

@@ -436,8 +436,12 @@ void xbzrle_dev_open(QEMUFile *f)
         ret = start_workers(&err);
     }
     if (!ret) {
-        /* Other than ours, threads' accesses are in no RCU section. */
-        dev->blocks = xbzrle_blocks_new(session, dev->nr_queues > 1);
+        /*
+         * Other than ours, threads' accesses are in no RCU section, and a packet
+         * that is not full keeps its block from one to the next.
+         */
+        dev->blocks = xbzrle_blocks_new(session,
+                                        dev->nr_queues > 1 || dev->multifd);
         ret = xbzrle_blocks_add_all(dev->blocks, &err);
     }
     if (ret) {
