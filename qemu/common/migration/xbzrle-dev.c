@@ -102,8 +102,6 @@ typedef struct XbzrleDev {
     bool failed;
     bool handed_back;
     bool fell_back;
-    /* Frees the cache, see xbzrle-end.c */
-    GThread *dropping;
 } XbzrleDev;
 
 static XbzrleDev *dev;
@@ -363,12 +361,13 @@ static void dev_fail(Error *err)
     warn_report_err(err);
 }
 
-/* The session encodes no more.  Called with bitmap_mutex held. */
+/*
+ * The session encodes no more.  The module frees the memory in the background; if
+ * it refuses to, the memory is there until the session ends: no harm.
+ */
 static void drop_cache(void)
 {
-    if (!dev->dropping) {
-        dev->dropping = xbzrle_end_drop_cache(dev->session);
-    }
+    xbzrle_session_cache_resize(dev->session, 0);
 }
 
 /* Brings the numbers of query-migrate up to date. */
@@ -473,7 +472,7 @@ void xbzrle_dev_close(void)
         xbzrle_blocks_free(d->blocks);
     }
     dev = NULL;
-    xbzrle_end_session(d->session, d->dropping);
+    xbzrle_end_session(d->session);
     g_free(d->queues);
     qemu_mutex_destroy(&d->lock);
     g_free(d);

@@ -1,5 +1,5 @@
 /*
- * Calls of /dev/xbzrle that free memory, without anybody waiting for them.
+ * The end of a session of /dev/xbzrle, without anybody waiting for it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,20 +9,7 @@
 
 #include <xbzrle/xbzrle.h>
 
-/**
- * xbzrle_end_drop_cache: free a session's cache, which is not needed any more
- *
- * Returns the thread that does it, for xbzrle_end_session(), or NULL if there
- * can be none; then the cache stays until the session's end
- */
-GThread *xbzrle_end_drop_cache(struct xbzrle_session *session);
-
-/**
- * xbzrle_end_session: close a session that nobody uses any more
- *
- * @session: the session
- * @dropping: what xbzrle_end_drop_cache() returned, or NULL
- */
-void xbzrle_end_session(struct xbzrle_session *session, GThread *dropping);
+/* Closes a session that nobody uses any more. */
+void xbzrle_end_session(struct xbzrle_session *session);
 
 #endif
