@@ -78,7 +78,7 @@ typedef struct XbzrleDev {
     struct xbzrle_workers *workers;
     /* Whether it can harvest KVM's logs */
     bool has_vm;
-    /* Protects the next one */
+    /* Protects the next one, and cache_bytes when the session fails */
     QemuMutex lock;
     /* Nobody encodes */
     bool paused;
@@ -737,9 +737,11 @@ static int fall_back(QEMUFile *f)
     release_rings(f);
     wait_for_zerocopy(f);
     update_counters();
-    qatomic_set(&cache_bytes, -1);
+    WITH_QEMU_LOCK_GUARD(&dev->lock) {
+        qatomic_set(&cache_bytes, -1);
+        dev->fell_back = true;
+    }
     qatomic_set(&queues_used, 0);
-    dev->fell_back = true;
     /* Giving slots back would wait for it. */
     if (dev->handed_back) {
         drop_cache();
@@ -894,7 +896,10 @@ int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp)
     }
     /* The other counters are the migration thread's. */
     if (!xbzrle_session_counters(dev->session, XBZRLE_ALL_QUEUES, &c)) {
-        qatomic_set(&cache_bytes, c.cache_limit * XBZRLE_PAGE_SIZE);
+        QEMU_LOCK_GUARD(&dev->lock);
+        if (!dev->fell_back) {
+            qatomic_set(&cache_bytes, c.cache_limit * XBZRLE_PAGE_SIZE);
+        }
     }
     return 0;
 }
