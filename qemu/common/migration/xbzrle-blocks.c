@@ -236,33 +236,58 @@ static XbzrleBlock *block_by_name(XbzrleBlocks *blocks, const char *name,
     return NULL;
 }
 
-uint64_t xbzrle_blocks_redirty(XbzrleBlocks *blocks, const uint8_t *data,
-                               uint64_t bytes, bool apart)
+/* The size of the record at @data; 0 if more than @left. */
+static uint64_t record_size(const uint8_t *data, uint64_t left)
 {
-    const uint8_t *end = data + bytes;
+    uint64_t size = 8, header;
+
+    if (left < size) {
+        return 0;
+    }
+    header = ldq_be_p(data);
+    if (!(header & RAM_SAVE_FLAG_CONTINUE)) {
+        size += 1 + (left > size ? data[size] : 0);
+    }
+    if (header & RAM_SAVE_FLAG_PAGE) {
+        size += TARGET_PAGE_SIZE;
+    } else if (header & RAM_SAVE_FLAG_XBZRLE) {
+        size += 3;
+        size += left >= size ? lduw_be_p(data + size - 2) : 0;
+    } else {
+        /* A page of one byte's value */
+        size += 1;
+    }
+    return size <= left ? size : 0;
+}
+
+int64_t xbzrle_blocks_redirty(XbzrleBlocks *blocks, const uint8_t *data,
+                              uint64_t bytes, bool apart)
+{
     /* The second is of whole pages, if these are apart */
     XbzrleBlock *last[2] = { NULL };
-    uint64_t count = 0;
+    int64_t count = 0;
+    uint64_t size;
 
-    while (data < end) {
-        uint64_t header = ldq_be_p(data);
-        uint64_t page = header >> TARGET_PAGE_BITS;
-        unsigned int chain = apart && (header & RAM_SAVE_FLAG_PAGE);
+    for (; bytes; data += size, bytes -= size) {
+        uint64_t header, page;
+        unsigned int chain;
         XbzrleBlock *b;
 
-        data += 8;
-        if (!(header & RAM_SAVE_FLAG_CONTINUE)) {
-            last[chain] = block_by_name(blocks, (const char *)data + 1, *data);
-            data += 1 + *data;
+        size = record_size(data, bytes);
+        if (!size) {
+            return -EBADMSG;
         }
+        header = ldq_be_p(data);
+        page = header >> TARGET_PAGE_BITS;
+        chain = apart && (header & RAM_SAVE_FLAG_PAGE);
+        if (!(header & RAM_SAVE_FLAG_CONTINUE)) {
+            last[chain] = block_by_name(blocks, (const char *)data + 9,
+                                        data[8]);
+        }
+        /* It may have been removed. */
         b = last[chain];
-        if (header & RAM_SAVE_FLAG_PAGE) {
-            data += TARGET_PAGE_SIZE;
-        } else if (header & RAM_SAVE_FLAG_XBZRLE) {
-            data += 3 + lduw_be_p(data + 1);
-        } else {
-            /* A page of one byte's value */
-            data += 1;
+        if (b && page >= b->pages) {
+            return -EBADMSG;
         }
         if (b && !test_and_set_bit(page, b->bmap)) {
             count++;

@@ -61,13 +61,14 @@ bool xbzrle_blocks_changed(XbzrleBlocks *blocks);
  *
  * Called with bitmap_mutex held.
  *
- * Returns how many were not dirty
+ * Returns how many were not dirty, or -EBADMSG if these are no such records; not
+ * all pages were marked, then
  *
  * @data, @bytes: records as the session makes them
  * @apart: whole pages are a stream of their own
  */
-uint64_t xbzrle_blocks_redirty(XbzrleBlocks *blocks, const uint8_t *data,
-                               uint64_t bytes, bool apart);
+int64_t xbzrle_blocks_redirty(XbzrleBlocks *blocks, const uint8_t *data,
+                              uint64_t bytes, bool apart);
 
 /**
  * xbzrle_blocks_count_dirty: number of bits that are set in all bitmaps

@@ -551,15 +551,22 @@ int64_t xbzrle_dev_take_back(void)
 {
     struct xbzrle_batch batch;
     unsigned int queue;
-    int64_t delta = 0;
+    int64_t delta = 0, ret;
+    Error *err = NULL;
 
     if (!dev) {
         return 0;
     }
     while (waiting_batch(&queue, &batch)) {
-        delta += xbzrle_blocks_redirty(dev->blocks, batch.data, batch.bytes,
-                                       batch.flags & XBZRLE_ENCODE_WHOLE_APART);
-        delta -= batch.pages;
+        ret = xbzrle_blocks_redirty(dev->blocks, batch.data, batch.bytes,
+                                    batch.flags & XBZRLE_ENCODE_WHOLE_APART);
+        if (ret < 0) {
+            error_setg(&err, "xbzrle: the module has made a malformed batch");
+            qemu_file_set_error_obj(migrate_get_current()->to_dst_file, ret,
+                                    err);
+            break;
+        }
+        delta += ret - (int64_t)batch.pages;
     }
     trace_xbzrle_dev_take_back(delta);
     drop_cache();

@@ -121,7 +121,8 @@ uint64_t xbzrle_dev_count_dirty(void);
  * Called when postcopy begins, after the last sync.  No batch is sent from here
  * on.
  *
- * Returns by how much the number of dirty pages has changed
+ * Returns by how much the number of dirty pages has changed.  If that is not
+ * known, because a batch is malformed, the stream has an error.
  */
 int64_t xbzrle_dev_take_back(void);
 

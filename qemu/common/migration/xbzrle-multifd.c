@@ -464,7 +464,7 @@ static int64_t put_pieces(XbzrleMultifd *m, QEMUFile *f, Batch *b,
         bytes += piece.bytes;
     }
     if (ret == -EBADMSG) {
-        error_setg(&err, "xbzrle: the module has made a batch that cannot be");
+        error_setg(&err, "xbzrle: the module has made a malformed batch");
         qemu_file_set_error_obj(f, ret, err);
     }
     return ret ? ret : bytes;
