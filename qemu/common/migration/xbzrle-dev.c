@@ -928,7 +928,7 @@ uint64_t xbzrle_dev_count_dirty(void)
     return xbzrle_blocks_count_dirty();
 }
 
-bool xbzrle_dev_any_cache_size(void)
+bool xbzrle_dev_wanted(void)
 {
     const char *path = migrate_get_current()->xbzrle_dev;
 
@@ -937,7 +937,7 @@ bool xbzrle_dev_any_cache_size(void)
 
 uint64_t xbzrle_dev_builtin_cache(uint64_t size)
 {
-    if (!xbzrle_dev_any_cache_size()) {
+    if (!xbzrle_dev_wanted()) {
         return size;
     }
     return MAX(pow2floor(size), TARGET_PAGE_SIZE);

@@ -158,10 +158,11 @@ int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp);
 uint64_t xbzrle_dev_cache_size(uint64_t builtin);
 
 /*
- * Whether xbzrle-cache-size may be other than a power of two of pages: if there
- * is to be a session, which takes any, and 0 for no cache.
+ * Whether there is to be a session.  Then xbzrle-cache-size may be other than a
+ * power of two of pages, as a session takes any, and 0 for no cache; and xbzrle
+ * goes together with multifd.
  */
-bool xbzrle_dev_any_cache_size(void);
+bool xbzrle_dev_wanted(void);
 
 /* The size of the built-in cache for @size, which may be any. */
 uint64_t xbzrle_dev_builtin_cache(uint64_t size);
@@ -249,7 +250,7 @@ static inline uint64_t xbzrle_dev_cache_size(uint64_t builtin)
     return builtin;
 }
 
-static inline bool xbzrle_dev_any_cache_size(void)
+static inline bool xbzrle_dev_wanted(void)
 {
     return false;
 }
