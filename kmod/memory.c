@@ -35,7 +35,8 @@ static atomic_long_t xbz_mem_refusals;
 /*
  * The host's memory without the pools of huge pages. Their size is not known to
  * modules, but the kernel counts all other memory by its use, except what drivers
- * allocate by the page.
+ * allocate by the page, and free pages on the processors' own lists, which can be an
+ * eighth of it.
  */
 static unsigned long xbz_mem_host(void)
 {

@@ -526,7 +526,8 @@ static void test_huge_pages_are_not_counted(void **state)
 	printf("# %llu MiB of huge pages: a limit of %llu MiB instead of %llu\n",
 	       (unsigned long long)(huge / MIB), (unsigned long long)(after / MIB),
 	       (unsigned long long)(before / MIB));
-	assert_true(after < before - huge / 4 + 16 * MIB);
+	/* Free pages that were on a processor's list are counted now. */
+	assert_true(after < before - huge / 4 + before / 8);
 
 	s = xbzt_open(&(struct xbzt_config){ .cache_bytes = ~0ULL });
 	r = xbzt_region(s, "ram", 2048);
