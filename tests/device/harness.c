@@ -234,6 +234,19 @@ void xbzt_close(struct xbzt_session *s)
 	free(s);
 }
 
+int xbzt_set_limit(unsigned int mib)
+{
+	int fd = open("/sys/module/xbzrle/parameters/memory_limit_mib",
+		      O_WRONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = dprintf(fd, "%u", mib) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
 int xbzt_sync(struct xbzt_session *s, struct xbzrle_sync *arg)
 {
 	memset(arg, 0, sizeof(*arg));

@@ -235,6 +235,9 @@ int xbzt_clear(struct xbzt_session *s, struct xbzt_region *r, uint64_t first,
 	       uint64_t nr);
 
 int xbzt_cache(struct xbzt_session *s, uint64_t bytes);
+
+/* The host's limit on all sessions, 0 for the default: 0 or -errno. */
+int xbzt_set_limit(unsigned int mib);
 void xbzt_counters(struct xbzt_session *s, uint32_t queue,
 		   struct xbzrle_counters *arg);
 

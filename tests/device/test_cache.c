@@ -11,7 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LIMIT "/sys/module/xbzrle/parameters/memory_limit_mib"
 #define MIB (1ULL << 20)
 /* 16 MiB, of whole chunks for each of eight queues. */
 #define CACHE_PAGES 4096
@@ -317,22 +316,10 @@ static void test_drops_in_the_background(void **state)
 	munmap(mem, nr_pages * XBZT_PAGE);
 }
 
-static int set_limit(unsigned int mib)
-{
-	int fd = open(LIMIT, O_WRONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = dprintf(fd, "%u", mib) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 static int reset_limit(void **state)
 {
 	(void)state;
-	return set_limit(0);
+	return xbzt_set_limit(0);
 }
 
 /* 16 GiB of addresses, a bitmap of 512 KiB. */
@@ -356,7 +343,7 @@ static void test_mapped_bitmaps_stay_charged(void **state)
 
 	(void)state;
 	assert_true(mem != MAP_FAILED);
-	assert_int_equal(set_limit(8), 0);
+	assert_int_equal(xbzt_set_limit(8), 0);
 	for (i = 0; i < XBZT_ARRAY_SIZE(maps); i++) {
 		set = (struct xbzrle_region){ .size = sizeof(set),
 			.addr = (uintptr_t)mem, .nr_pages = VAST_PAGES,
@@ -395,7 +382,7 @@ static void test_the_next_session_waits(void **state)
 	unsigned int i;
 
 	(void)state;
-	assert_int_equal(set_limit(64), 0);
+	assert_int_equal(xbzt_set_limit(64), 0);
 	for (i = 0; i < 5; i++) {
 		struct xbzt_session *s = xbzt_open(&(struct xbzt_config){
 			.ring_bytes = 16 * MIB, .cache_bytes = ~0ULL });
@@ -437,9 +424,9 @@ static void test_requests_end_with_their_pages(void **state)
 	unsigned int i;
 
 	(void)state;
-	assert_int_equal(set_limit(1), 0);
+	assert_int_equal(xbzt_set_limit(1), 0);
 	xbzt_region_del(s, r);
-	assert_int_equal(set_limit(0), 0);
+	assert_int_equal(xbzt_set_limit(0), 0);
 	xbzt_eventually(xbzt_memory_used() < 8 * MIB);
 	r = cached_region(s, 2 * CACHE_PAGES);
 	for (i = 0; i < 3; i++)

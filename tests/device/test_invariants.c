@@ -677,21 +677,6 @@ static void test_invariant_10_eviction_safe(void **state)
 	xbzt_close(s);
 }
 
-#define LIMIT "/sys/module/xbzrle/parameters/memory_limit_mib"
-
-/* The host's limit on all sessions, 0 for the default: 0 or -errno. */
-static int set_limit(unsigned int mib)
-{
-	int fd = open(LIMIT, O_WRONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = dprintf(fd, "%u", mib) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 static void *move_limit(void *p)
 {
 	struct helper *h = p;
@@ -699,7 +684,7 @@ static void *move_limit(void *p)
 
 	xbzt_rng_seed(&rng, xbzt_seed + 21);
 	while (!stopped(h)) {
-		int ret = set_limit(xbzt_below(&rng, 8));
+		int ret = xbzt_set_limit(xbzt_below(&rng, 8));
 
 		if (ret)
 			h->error = ret;
@@ -711,7 +696,7 @@ static void *move_limit(void *p)
 static int reset_limit(void **state)
 {
 	(void)state;
-	return set_limit(0);
+	return xbzt_set_limit(0);
 }
 
 /*
@@ -742,12 +727,12 @@ static void test_invariant_10_limit_safe(void **state)
 
 	/* With nobody else: at once, and again when it is raised. */
 	for (pass = 0; pass < 4; pass++) {
-		assert_int_equal(set_limit(0), 0);
+		assert_int_equal(xbzt_set_limit(0), 0);
 		xbzt_scribble(s, 60);
 		xbzt_dirty_all(a);
 		xbzt_pass(s);
 		assert_true(xbzt_memory_used() > 3 << 20);
-		assert_int_equal(set_limit(3), 0);
+		assert_int_equal(xbzt_set_limit(3), 0);
 		xbzt_eventually(xbzt_memory_used() <= 3 << 20);
 		xbzt_scribble(s, 60);
 		xbzt_pass(s);

@@ -72,33 +72,7 @@ void json_bool(const char *key, bool value)
 void json_text(const char *key, const char *value)
 {
 	json_key(key);
-	putchar('"');
-	for (; *value; value++) {
-		unsigned char c = *value;
-
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (c < 0x20 || c >= 0x7f)
-			printf("\\u%04x", c);
-		else
-			putchar(c);
-	}
-	putchar('"');
-}
-
-const char *size_text(char buffer[16], uint64_t bytes)
-{
-	static const char units[] = "BkMGTPE";
-	double value = bytes;
-	unsigned int i = 0;
-
-	for (; value >= 1024 && units[i + 1]; i++)
-		value /= 1024;
-	if (i == 0)
-		snprintf(buffer, 16, "%lluB", (unsigned long long)bytes);
-	else
-		snprintf(buffer, 16, "%.1f%c", value, units[i]);
-	return buffer;
+	put_json_string(value);
 }
 
 const char *safe(char buffer[64], const char *name)

@@ -5,6 +5,8 @@
 #ifndef XBZCTL_PRINT_H
 #define XBZCTL_PRINT_H
 
+#include "common/text.h"
+
 #include "netlink.h"
 
 #include <stdbool.h>
@@ -19,9 +21,6 @@ void json_double(const char *key, double value);
 void json_bool(const char *key, bool value);
 void json_text(const char *key, const char *value);
 void json_end(void);
-
-/* A size with its unit, in the caller's buffer. */
-const char *size_text(char buffer[16], uint64_t bytes);
 
 /* A name for a terminal: unprintable bytes are replaced. */
 const char *safe(char buffer[64], const char *name);

@@ -41,7 +41,7 @@ out:
 		return failed(&err);
 	if (ctl->json) {
 		fputs("{\"path\": ", stdout);
-		json_text(path);
+		put_json_string(path);
 		json_number("size", size);
 		printf(", \"seconds\": %.3f}\n", seconds);
 	} else if (!ctl->quiet) {

@@ -7,7 +7,7 @@
 static void print_json(const struct delta *delta, uint64_t bytes, uint64_t records)
 {
 	fputs("{\"path\": ", stdout);
-	json_text(delta->path);
+	put_json_string(delta->path);
 	json_number("format", FORMAT_VERSION);
 	json_number("bytes", delta->bytes);
 	json_number("base_size", delta->base_size);

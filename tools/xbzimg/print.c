@@ -14,41 +14,9 @@ int failed(const struct error *err)
 	return XBZIMG_FAILED;
 }
 
-/* Paths are any bytes: each that is not printable stands for itself as a character. */
-void json_text(const char *text)
-{
-	putchar('"');
-	for (; *text; text++) {
-		unsigned char c = *text;
-
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (c < 0x20 || c >= 0x7f)
-			printf("\\u%04x", c);
-		else
-			putchar(c);
-	}
-	putchar('"');
-}
-
 void json_number(const char *key, uint64_t value)
 {
 	printf(", \"%s\": %llu", key, (unsigned long long)value);
-}
-
-const char *size_text(char buffer[16], uint64_t bytes)
-{
-	static const char units[] = "BkMGTPE";
-	double value = bytes;
-	unsigned int i = 0;
-
-	for (; value >= 1024 && units[i + 1]; i++)
-		value /= 1024;
-	if (i == 0)
-		snprintf(buffer, 16, "%lluB", (unsigned long long)bytes);
-	else
-		snprintf(buffer, 16, "%.1f%c", value, units[i]);
-	return buffer;
 }
 
 void made_add(struct made *sum, const struct made *part)
@@ -70,7 +38,7 @@ void made_print(const struct xbzimg *ctl, const char *path, uint64_t bytes, uint
 
 	if (ctl->json) {
 		fputs("{\"path\": ", stdout);
-		json_text(path);
+		put_json_string(path);
 		json_number("bytes", bytes);
 		json_number("size", image);
 		json_number("delta_pages", deltas);

@@ -94,7 +94,7 @@ int xbzimg_verify(const struct xbzimg *ctl, int argc, char **argv)
 		printf("{\"sound\": %s", good ? "true" : "false");
 		if (!good) {
 			fputs(", \"error\": ", stdout);
-			json_text(err.text);
+			put_json_string(err.text);
 		}
 		puts("}");
 	} else if (good && !ctl->quiet) {

@@ -6,6 +6,8 @@
 #ifndef XBZIMG_H
 #define XBZIMG_H
 
+#include "common/text.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -62,26 +64,11 @@ int xbzimg_serve(const struct xbzimg *ctl, int argc, char **argv);
 int failed(const struct error *err);
 
 /**
- * json_text() - print a string, with its quotes
- * @text: any bytes
- */
-void json_text(const char *text);
-
-/**
  * json_number() - print a member of an object that is not the first
  * @key: its name
  * @value: a number
  */
 void json_number(const char *key, uint64_t value);
-
-/**
- * size_text() - a size for people
- * @buffer: for the text
- * @bytes: the size
- *
- * Return: @buffer.
- */
-const char *size_text(char buffer[16], uint64_t bytes);
 
 /**
  * struct made - what a delta image has that was made
