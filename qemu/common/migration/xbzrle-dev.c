@@ -526,9 +526,6 @@ static void hand_back(void)
         dev->handed_back = true;
         kvm_harvest_stop();
         compat_dirty_log_sync();
-        if (dev->fell_back) {
-            drop_cache();
-        }
     }
 }
 
@@ -749,10 +746,7 @@ static int fall_back(QEMUFile *f)
         dev->fell_back = true;
     }
     qatomic_set(&queues_used, 0);
-    /* Giving slots back would wait for it. */
-    if (dev->handed_back) {
-        drop_cache();
-    }
+    drop_cache();
     trace_xbzrle_dev_fall_back(dev->handed_back);
     return qemu_file_get_error(f);
 }
