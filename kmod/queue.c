@@ -255,7 +255,7 @@ unsigned long xbz_queue_reap(struct xbz_queue *q)
 		xbz_drop_raise(q, drop - n);
 	xbz_drop_lower(q);
 	mutex_unlock(&q->lock);
-	/* Nobody waits for what is wiped now. */
+	/* Wiping needs no lock. */
 	xbz_cache_pages_free(&pages);
 	return n;
 }
