@@ -5,6 +5,7 @@ What lives here: everything about a QEMU that does not depend on whether it
 sends or receives. What does not: the migration itself, see migration.py.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import functools
@@ -15,7 +16,6 @@ import re
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 
 from qmp import QMP, QMPError
@@ -28,7 +28,6 @@ SESSION = "anon_inode:[xbzrle]"
 FDSET = "/dev/fdset/7"
 # Self-built QEMUs come without firmware; Debian's packages have it here.
 FIRMWARE = ("/usr/share/seabios", "/usr/share/qemu")
-CGROUP = "/sys/fs/cgroup"
 PASS_LINE = re.compile(rb"^pass (\d{8})\r?$", re.M)
 
 
@@ -74,37 +73,18 @@ def common_type(binaries, kind="pc"):
 
 
 def untouched_package(binary):
-    """The Debian package that 'binary' is an unmodified file of, or None.
+    """The Debian package that 'binary', a real path, is an unmodified file of, or None.
 
     The packages' own checksums decide, not a version string that a patched
     build would print as well.
     """
+    with open(binary, "rb") as f:
+        line = f"{hashlib.file_digest(f, 'md5').hexdigest()}  {binary[1:]}\n"
     for sums in glob.glob("/var/lib/dpkg/info/qemu-system*.md5sums"):
         with open(sums, encoding="utf-8") as f:
-            for line in f:
-                md5, _, path = line.rstrip("\n").partition("  ")
-                if not path.endswith("/" + os.path.basename(binary)) or \
-                        os.path.realpath("/" + path) != binary:
-                    continue
-                with open(binary, "rb") as b:
-                    if hashlib.md5(b.read()).hexdigest() == md5:
-                        return os.path.basename(sums).split(".")[0]
+            if line in f:
+                return os.path.basename(sums).split(".")[0]
     return None
-
-
-def _peer_is(fd, kind, address):
-    """Whether a descriptor is a socket that is connected to that address."""
-    if not stat.S_ISSOCK(os.fstat(fd).st_mode):
-        return False
-    s = socket.socket(fileno=fd)
-    try:
-        peer = s.getpeername()
-    except OSError:
-        return False
-    finally:
-        s.detach()
-    return peer == address if kind == "unix" else \
-        isinstance(peer, tuple) and f"{peer[0]}:{peer[1]}" == address
 
 
 class Machine:
@@ -116,7 +96,6 @@ class Machine:
         self.tmp = tmp
         self.process = None
         self.qmp = None
-        self.group = None
 
     def path(self, suffix):
         return os.path.join(self.tmp, f"{self.name}.{suffix}")
@@ -129,33 +108,14 @@ class Machine:
                    self.binary, "-nodefaults", "-no-user-config",
                    "-name", "xbz-" + self.name, "-display", "none"]
         for folder in FIRMWARE:
-            if os.path.isdir(folder):
-                command += ["-L", folder]
-        command += [
-            "-chardev", f"file,id=serial0,path={self.path('serial')}",
-            "-serial", "chardev:serial0",
-            "-chardev", f"socket,id=qmp0,path={self.path('qmp')},"
-                        f"server=on,wait=off",
-            "-mon", "chardev=qmp0,mode=control"]
-        command += args
-        env = dict(os.environ)
-        if preload:
-            env["LD_PRELOAD"] = preload
+            command += ["-L", folder]
+        command += ["-serial", f"file:{self.path('serial')}",
+                    "-qmp", f"unix:{self.path('qmp')},server=on,wait=off", *args]
+        env = dict(os.environ, **({"LD_PRELOAD": preload} if preload else {}))
         with open(self.path("stderr"), "wb") as err:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=err, stderr=err,
                 start_new_session=True, env=env, pass_fds=fds)
-
-    def limit_processors(self, bandwidth):
-        """Give QEMU a control group of its own, with this in its cpu.max."""
-        with open(CGROUP + "/cgroup.subtree_control", "w", encoding="ascii") as f:
-            f.write("+cpu")
-        self.group = f"{CGROUP}/xbz-{self.name}-{self.process.pid}"
-        os.mkdir(self.group)
-        for name, text in (("cpu.max", bandwidth),
-                           ("cgroup.procs", str(self.process.pid))):
-            with open(f"{self.group}/{name}", "w", encoding="ascii") as f:
-                f.write(text)
 
     def connect(self, timeout):
         """Wait until the launched QEMU takes commands."""
@@ -163,27 +123,24 @@ class Machine:
             self.qmp = QMP.connect(self.path("qmp"), self.alive, timeout)
         except QMPError as e:
             raise MachineError(f"{self.name} QEMU did not start: {e}; "
-                               f"{self.said() or 'it printed nothing'}") \
-                from None
+                               f"{self.said() or 'it printed nothing'}") from None
 
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
+    def _written(self, suffix):
+        """What is in a file of this machine, which need not be there yet."""
+        with contextlib.suppress(OSError), open(self.path(suffix), "rb") as f:
+            return f.read()
+        return b""
+
     def said(self):
         """What QEMU printed on stdout and stderr, at most the last 4 KiB."""
-        try:
-            with open(self.path("stderr"), "rb") as f:
-                return f.read()[-4096:].decode(errors="replace").strip()
-        except OSError:
-            return ""
+        return self._written("stderr")[-4096:].decode(errors="replace").strip()
 
     def serial(self):
         """Everything that the guest wrote on its serial port."""
-        try:
-            with open(self.path("serial"), "rb") as f:
-                return f.read()
-        except OSError:
-            return b""
+        return self._written("serial")
 
     def guest_passes(self):
         """The load generator's pass counter, or None before its first line."""
@@ -196,53 +153,43 @@ class Machine:
                                       typename="migration")
         return any(p["name"] == "xbzrle-dev" for p in properties)
 
+    def _files(self):
+        """{descriptor: what it is of}, seen from outside QEMU."""
+        found = {}
+        for path in glob.glob(f"/proc/{self.process.pid}/fd/*"):
+            with contextlib.suppress(OSError):      # closed between the two calls
+                found[int(os.path.basename(path))] = os.readlink(path)
+        return found
+
     def _session_maps(self):
         """The lines of its mappings that are of a session's file."""
-        try:
-            with open(f"/proc/{self.process.pid}/maps", encoding="utf-8",
-                      errors="replace") as maps:
-                return [line for line in maps if line.rstrip("\n").endswith(" " + SESSION)]
-        except OSError:
-            return []
+        with contextlib.suppress(OSError), \
+                open(f"/proc/{self.process.pid}/maps", encoding="utf-8",
+                     errors="replace") as maps:
+            return [line for line in maps if line.rstrip("\n").endswith(" " + SESSION)]
+        return []
 
     def holds(self, device):
-        """(has the device or a session open, has a session mapped), from outside QEMU."""
-        fds = f"/proc/{self.process.pid}/fd"
-        is_open = False
-        try:
-            number = os.stat(device).st_rdev
-        except OSError:
-            number = 0      # nobody holds a device that is not there
-        try:
-            for fd in os.listdir(fds):
-                try:
-                    is_open |= bool(number) and os.stat(f"{fds}/{fd}").st_rdev == number
-                    is_open |= os.readlink(f"{fds}/{fd}") == SESSION
-                except OSError:
-                    pass        # closed between the two calls
-        except OSError:
-            pass
-        return is_open, bool(self._session_maps())
+        """(has the device or a session open, has a session mapped)."""
+        return (not {device, SESSION}.isdisjoint(self._files().values()),
+                bool(self._session_maps()))
 
     def rings(self):
         """How many rings it has mapped: a queue has one."""
         return sum(line.split()[1] == "r--s" for line in self._session_maps())
 
     def cut_channel(self, uri):
-        """Shut down the last socket that it has connected to that URI."""
-        kind, _, address = uri.partition(":")
+        """Shut down the last socket that it has connected to that URI of TCP."""
+        sockets = [fd for fd, what in self._files().items() if what.startswith("socket:")]
         pidfd = os.pidfd_open(self.process.pid)
         try:
-            for fd in sorted(map(int, os.listdir(f"/proc/{self.process.pid}/fd")),
-                             reverse=True):
+            for fd in sorted(sockets, reverse=True):
                 copy = ctypes.CDLL(None).syscall(SYS_PIDFD_GETFD, pidfd, fd, 0)
-                if copy < 0:
-                    continue
-                if _peer_is(copy, kind, address):
-                    with socket.socket(fileno=copy) as s:
+                with socket.socket(fileno=copy) as s, \
+                        contextlib.suppress(OSError, IndexError):   # it is another's
+                    if "tcp:{}:{}".format(*s.getpeername()) == uri:
                         s.shutdown(socket.SHUT_RDWR)
-                    return
-                os.close(copy)
+                        return
         finally:
             os.close(pidfd)
         raise MachineError(f"{self.name} has no socket to {uri}")
@@ -253,12 +200,7 @@ class Machine:
             self.qmp.close()
             self.qmp = None
         if self.process:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self.process.wait()
             self.process = None
-        if self.group:
-            os.rmdir(self.group)
-            self.group = None

@@ -9,13 +9,11 @@ Capabilities and parameters are set on the source only, but for those of postcop
 multifd and TLS: the destination is to be one that knows nothing of xbzrle.
 """
 
-import fcntl
 import os
 import secrets
 import shutil
 import signal
-import socket
-import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,19 +24,19 @@ from machine import Machine, MachineError
 from qmp import QMPError
 
 MODES = ("plain", "qemu-xbzrle", "xbzrle-dev")
-# How an attempt is broken off, and how long a channel that stalls is left so.
-BREAKS = ("cancel", "kill", "cut", "stop", "drop")
+# How an attempt is broken off, how long a channel that stalls is left so, and the
+# status in which the migration then ends.
+BREAKS = {"cancel": "cancelled", "kill": "failed", "cut": "failed", "stop": "cancelled",
+          "drop": "cancelled"}
 STALL_SECONDS = 30
 # Channels that are a file: nobody reads before all is written.
 FILES = ("exec", "fd")
-# sun_path holds 108 bytes; ours end in the longest suffix below.
-SOCKET_PATH_MAX = 100
-PAGE = 4096
 ENDED = ("completed", "failed", "cancelled")
+# Capabilities that a destination has to be told, before it listens.
+OF_BOTH = ("multifd", "postcopy-ram")
 # The guest's counter, once it does what it is measured with.
 WARM_PASSES = 2
 POLL_SECONDS = 0.02
-SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 # While a migration is held, each of its passes is to take so long, and the link
 # gets slower until it does, but not slower than this.
 HOLD_PASS_SECONDS = 0.5
@@ -49,13 +47,21 @@ class Failed(Exception):
     """The migration, or what it needs, failed; says why."""
 
 
-def loopback(up):
-    """Let the loopback interface carry packets, or drop them."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        request = struct.pack("16sh14x", b"lo", 0)
-        name, flags = struct.unpack("16sh14x", fcntl.ioctl(s, SIOCGIFFLAGS, request))
-        flags = flags | IFF_UP if up else flags & ~IFF_UP
-        fcntl.ioctl(s, SIOCSIFFLAGS, struct.pack("16sh14x", name, flags))
+class TimeIsUp(Failed):
+    """It is still under way when its time limit is over."""
+
+
+def loopback(state):
+    """Let the loopback interface carry packets ("up"), or drop them ("down")."""
+    subprocess.run(["busybox", "ip", "link", "set", "lo", state], check=True)
+
+
+def wait_for(done, seconds, pause=0.05):
+    """Wait until done() is true; what it is when that is so, or the time is over."""
+    deadline = time.monotonic() + seconds
+    while not (result := done()) and time.monotonic() < deadline:
+        time.sleep(pause)
+    return result
 
 
 class Progress:
@@ -120,29 +126,21 @@ class Migration:
     def __init__(self, options):
         self.o = options
         self.progress = Progress(options.name)
-        self.tmp = None
+        self.tmp = tempfile.mkdtemp(prefix="xbz-migrate-")
+        self.accel = options.accel or ("kvm" if machine.kvm_usable() else "tcg")
         self.machines = []
         self.source = self.destination = self.uri = None
-        self.info = {}              # last answer with statistics
-        self.first_pass = None      # (bytes, pages) when it was over
-        self.device_open = self.device_mapped = False
-        self.queues = 0
-        self.slowest = 0.0          # seconds until QEMU answered
+        self._forget()
         self.result = {
-            "name": options.name, "status": "failed", "mode": options.mode,
-            "total_ms": None, "downtime_ms": None, "setup_ms": None,
-            "bytes": None, "multifd_bytes": None, "passes": None, "pages_zero": None,
-            "pages_raw": None, "pages_delta": None, "bytes_per_page": None,
-            "bytes_per_dirty_page": None, "memory_identical": None,
-            "memory": None, "src": None, "dst": None, "dst_package": None,
-            "src_version": None, "dst_version": None,
-            "kernel": os.uname().release, "accel": None, "kvm": None,
+            "name": options.name, "mode": options.mode, "status": "failed", "error": None,
+            "kernel": os.uname().release, "kvm": None, "src_version": None,
+            "dst": None, "dst_package": None, "dst_version": None,
+            "total_ms": None, "downtime_ms": None, "passes": None, "bytes": None,
+            "multifd_bytes": None, "pages_raw": None, "pages_delta": None,
+            "bytes_per_dirty_page": None, "xbzrle": None, "postcopy": False, "throttled": 0,
             "device_used": False, "device_released": None, "queues": None,
-            "postcopy": False, "throttled": 0, "hops": [], "dirty_rate": None,
-            "xbzrle": None,
-            "limits": {}, "guest": {}, "broken_first": None,
-            "resumed": None, "src_stderr": "", "dst_stderr": "",
-            "error": None,
+            "memory": None, "memory_identical": None, "resumed": None,
+            "broken_first": None, "hops": [], "said": {}, "src_stderr": "", "dst_stderr": "",
         }
 
     def run(self):
@@ -153,9 +151,9 @@ class Migration:
             if r["status"] == "completed":
                 # It moved, but what was to be checked afterwards failed.
                 r["memory_identical"] = None
-            r["status"] = "failed"
+            r["status"] = "did-not-converge" if isinstance(e, TimeIsUp) else "failed"
             r["error"] = str(e)
-            self.progress.say(f"failed: {e}")
+            self.progress.say(f"{r['status']}: {e}")
         finally:
             self._fill_statistics()
             if self.source:
@@ -167,63 +165,56 @@ class Migration:
     def close(self):
         for m in self.machines:
             m.stop()
-        self.machines = []
-        if self.tmp:
-            shutil.rmtree(self.tmp, ignore_errors=True)
-            self.tmp = None
+        shutil.rmtree(self.tmp, ignore_errors=True)
+
+    def _forget(self):
+        """What is known of a migration before it begins."""
+        self.status, self.started = "none", time.monotonic()
+        self.info = {}                  # last answer with statistics
+        self.first_pass = None          # (bytes, pages) when it was over
+        self.device = False, False      # whether the source had it open, and mapped
 
     # The steps, in order.
 
     def _run(self):
         o, r = self.o, self.result
-        self.tmp = tempfile.mkdtemp(prefix="xbz-migrate-")
-        if len(self.tmp) > SOCKET_PATH_MAX - 24:
-            raise Failed(f"{self.tmp} is too long for a socket's path; set "
-                         f"TMPDIR to a shorter one")
-        accel = o.accel or ("kvm" if machine.kvm_usable() else "tcg")
-        r["accel"] = accel
-        r["limits"] = {"bandwidth": o.bandwidth, "downtime_ms": o.downtime,
-                       "cache": o.cache, "time_s": o.time_limit,
-                       "memory": o.memory, "vcpus": o.vcpus}
-        if accel.startswith("kvm") and not machine.kvm_usable():
+        if self.accel.startswith("kvm") and not machine.kvm_usable():
             raise Failed("/dev/kvm cannot be used here; give --accel tcg, or "
                          "run this under tests/vm/boot")
-        self.progress.say(f"starting both QEMUs ({accel})")
-        self._launch_source(accel)
-        self._launch_destination(accel, 1)
+        self.progress.say(f"starting both QEMUs ({self.accel})")
+        self._launch_source()
+        self._launch_destination()
         self._meet_source()
         self._meet_destination()
-        self._warm_up()
+        self.progress.say("the guest boots")
+        self._until_pass(WARM_PASSES)
         self._configure()
         if o.snapshot:
             self._snapshot()
         if o.break_first:
-            self._broken_attempt()
-            self.device_open = self.device_mapped = False
-            self._launch_destination(accel, 2)
+            self._broken_attempt(*o.break_first)
+            self._launch_destination()
             self._meet_destination()
         self._migrate_and_check()
-        for hop in range(1, o.hops):
-            if r["status"] != "completed" or not r["memory_identical"]:
+        for _ in range(1, o.hops):
+            if not r["memory_identical"]:
                 break
             r["hops"].append(r["device_used"] and r["device_released"])
             self.source.stop()
             self.source = self.destination
-            self.device_open = self.device_mapped = False
-            self._launch_destination(accel, hop + 1)
+            self._launch_destination()
             self._meet_destination()
             self._configure()
             self._migrate_and_check()
 
     def _migrate_and_check(self):
-        o, r = self.o, self.result
         self._migrate()
-        if r["status"] == "completed":
-            self._settle()
-            self._compare()
-            if o.resume:
-                self._resume()
-        self._check_device()
+        self._settle()
+        self._compare()
+        if self.o.resume:
+            self._resume()
+        if self.device[0]:
+            self.result["device_released"] = self._released()
 
     def _machine_args(self, accel):
         o = self.o
@@ -253,10 +244,10 @@ class Migration:
         self.machines.append(m)
         return m
 
-    def _launch_source(self, accel):
+    def _launch_source(self):
         o = self.o
         self.source = self._new_machine("source", o.source)
-        args = self._machine_args(accel) + self._tls_args("client")
+        args = self._machine_args(self.accel) + self._tls_args("client")
         args += o.source_args + self._device_args()
         fds = []
         if o.snapshot:
@@ -267,8 +258,6 @@ class Migration:
         self.source.launch(args, o.source_preload, fds)
         for fd in fds:
             os.close(fd)
-        if o.cpu_max:
-            self.source.limit_processors(o.cpu_max)
 
     def _device_args(self):
         if self.o.mode != "xbzrle-dev":
@@ -279,28 +268,19 @@ class Migration:
         return args
 
     def _meet_source(self):
-        r = self.result
-        try:
-            self.source.connect(self.o.boot_timeout)
-        except MachineError as e:
-            if "xbzrle-dev' not found" in str(e):
-                raise Failed(f"{self.source.binary} does not know "
-                             f"migration.xbzrle-dev; give the patched QEMU "
-                             f"(qemu/) with --source") from None
-            raise
-        r["src"] = self._kind(self.source)
-        r["src_version"] = self._version(self.source)
-        r["kvm"] = self.source.qmp.command("query-kvm")["enabled"]
+        self.source.connect(self.o.boot_timeout)
+        self.result["src_version"] = self._version(self.source)
+        self.result["kvm"] = self.source.qmp.command("query-kvm")["enabled"]
 
-    def _launch_destination(self, accel, attempt):
+    def _launch_destination(self):
+        """A destination serves one attempt; the source outlives them."""
         o = self.o
-        # A destination serves one attempt; the source outlives them.
-        self.destination = self._new_machine(f"destination{attempt}",
+        self.destination = self._new_machine(f"destination{len(self.machines)}",
                                              o.destination)
         path = self.destination.path("in")
         self.uri = {"unix": f"unix:{path}", "tcp": "tcp:127.0.0.1:0",
                     "exec": f"exec:cat >{path}", "fd": "fd:stream"}[o.channel]
-        args = self._machine_args(o.destination_accel or accel)
+        args = self._machine_args(o.destination_accel or self.accel)
         args += self._tls_args("server")
         if o.hops > 1:
             args += self._device_args()
@@ -310,26 +290,21 @@ class Migration:
         self.destination.launch(args)
 
     def _meet_destination(self):
-        o, r = self.o, self.result
-        self.destination.connect(o.boot_timeout)
+        o, r, m = self.o, self.result, self.destination
+        m.connect(o.boot_timeout)
+        self._capabilities(m, {name: True for name in o.capability if name in OF_BOTH})
         if o.multifd:
-            self._configure_multifd(self.destination)
-            self.destination.qmp.command("migrate-incoming", uri=self.uri)
+            self._configure_multifd(m)
+            m.qmp.command("migrate-incoming", uri=self.uri)
         if o.channel == "tcp":
-            info = self.destination.qmp.command("query-migrate")
-            address = info["socket-address"][0]
+            address = m.qmp.command("query-migrate")["socket-address"][0]
             self.uri = f"tcp:{address['host']}:{address['port']}"
         if o.tls:
             # From now on it takes nothing that is not encrypted.
-            self.destination.qmp.command("migrate-set-parameters",
-                                         tls_creds="tls0")
-        r["dst"] = self._kind(self.destination)
-        r["dst_version"] = self._version(self.destination)
-        r["dst_package"] = machine.untouched_package(self.destination.binary)
-
-    @staticmethod
-    def _kind(m):
-        return "patched" if m.has_device_property() else "stock"
+            m.qmp.command("migrate-set-parameters", tls_creds="tls0")
+        r["dst"] = "patched" if m.has_device_property() else "stock"
+        r["dst_version"] = self._version(m)
+        r["dst_package"] = machine.untouched_package(m.binary)
 
     @staticmethod
     def _version(m):
@@ -337,68 +312,54 @@ class Migration:
         number = "{major}.{minor}.{micro}".format(**v["qemu"])
         return f"{number} {v['package']}".strip()
 
-    def _warm_up(self):
-        """Wait until the guest does what it is measured with."""
-        o = self.o
-        deadline = time.monotonic() + o.boot_timeout
-        self.progress.say("the guest boots")
-        while (passes := self.source.guest_passes() or 0) < WARM_PASSES:
-            if not self.source.alive():
-                raise Failed(f"source QEMU ended while the guest booted: "
-                             f"{self.source.said()}")
-            if time.monotonic() > deadline:
-                where = self.source.qmp.human("info registers")
-                raise Failed(f"the guest was not ready after "
-                             f"{o.boot_timeout} s; on its serial port: "
-                             f"{self.source.serial()[-200:]!r}; raise "
-                             f"--boot-timeout if the machine is slow; "
-                             f"registers: {where}")
-            self.progress.now_and_then(f"the guest boots, pass {passes}")
-            time.sleep(0.05)
+    def _until_pass(self, wanted):
+        """Wait until the guest's counter is there."""
+        def there():
+            passes = self.source.guest_passes() or 0
+            self.progress.now_and_then(f"the guest is in pass {passes}")
+            return passes >= wanted or not self.source.alive()
+
+        reached = wait_for(there, self.o.boot_timeout)
+        if not self.source.alive():
+            raise Failed(f"source QEMU ended while the guest ran: {self.source.said()}")
+        if not reached:
+            raise Failed(f"the guest did not come to pass {wanted} in "
+                         f"{self.o.boot_timeout} s; on its serial port: "
+                         f"{self.source.serial()[-200:]!r}; raise --boot-timeout if the "
+                         f"machine is slow; registers: "
+                         f"{self.source.qmp.human('info registers')}")
+
+    @staticmethod
+    def _capabilities(m, states):
+        m.qmp.command("migrate-set-capabilities", capabilities=[
+            {"capability": name, "state": state} for name, state in states.items()])
 
     def _configure_multifd(self, m):
-        o = self.o
-        m.qmp.command("migrate-set-capabilities", capabilities=[
-            {"capability": "multifd", "state": True}])
-        m.qmp.command("migrate-set-parameters", multifd_channels=o.multifd,
-                      multifd_compression=o.compression)
+        m.qmp.command("migrate-set-parameters", multifd_channels=self.o.multifd,
+                      multifd_compression=self.o.compression)
 
     def _configure(self):
-        o, qmp = self.o, self.source.qmp
-        capability = o.mode != "plain" and not o.by_property
-        qmp.command("migrate-set-capabilities", capabilities=[
-            {"capability": "events", "state": True},
-            {"capability": "xbzrle", "state": capability},
-            *({"capability": name, "state": True} for name in o.capability)])
+        o = self.o
+        self._capabilities(self.source, {
+            "xbzrle": o.mode != "plain" and not o.by_property,
+            **{name: True for name in o.capability}})
         if o.multifd:
             self._configure_multifd(self.source)
-        if o.postcopy:
-            # The one thing that a destination has to be told.
-            for m in (self.source, self.destination):
-                m.qmp.command("migrate-set-capabilities", capabilities=[
-                    {"capability": "postcopy-ram", "state": True}])
         parameters = {"max_bandwidth": o.bandwidth,
                       "downtime_limit": o.downtime}
         if o.mode != "plain":
             parameters["xbzrle_cache_size"] = o.cache
         if o.tls:
             parameters["tls_creds"] = "tls0"
-        qmp.command("migrate-set-parameters", **parameters)
+        self.source.qmp.command("migrate-set-parameters", **parameters)
 
     def _line(self, line):
-        """Give the source's monitor a line."""
-        said = self.source.qmp.human(line)
-        self.progress.say(f"{line}: {said.strip() or 'done'}")
-        if said.startswith("Error"):
-            raise Failed(f"{line}: {said}")
-
-    def _until_pass(self, wanted):
-        """Wait until the guest's counter is there."""
-        deadline = time.monotonic() + self.o.boot_timeout
-        while (self.source.guest_passes() or 0) < wanted:
-            if time.monotonic() > deadline:
-                raise Failed(f"the guest did not come to pass {wanted}")
-            time.sleep(0.05)
+        """Give the source's monitor a line; one that begins with ! is to be refused."""
+        said = self.source.qmp.human(line.removeprefix("!")).strip()
+        self.progress.say(f"{line}: {said or 'done'}")
+        self.result["said"][line] = said
+        if said.startswith("Error") != line.startswith("!"):
+            raise Failed(f"{line}: {said or 'it is not refused'}")
 
     def _snapshot(self):
         """Save the guest, let it run, load it: memory has to be as it was."""
@@ -417,45 +378,42 @@ class Migration:
 
     def _poll(self):
         """One look at the migration; returns its status."""
-        qmp = self.source.qmp
-        qmp.wait_event(POLL_SECONDS)
-        asked = time.monotonic()
+        r, qmp = self.result, self.source.qmp
+        time.sleep(POLL_SECONDS)
         info = qmp.command("query-migrate")
-        self.slowest = max(self.slowest, time.monotonic() - asked)
-        status = info.get("status", "none")
-        self.result["postcopy"] |= status == "postcopy-active"
-        self.result["throttled"] = max(self.result["throttled"],
-                                       info.get("cpu-throttle-percentage", 0))
-        ram = info.get("ram")
-        if ram:
+        self.status = status = info.get("status", "none")
+        r["postcopy"] |= status == "postcopy-active"
+        r["throttled"] = max(r["throttled"], info.get("cpu-throttle-percentage", 0))
+        if "ram" in info:
             self.info = info
-            if self.first_pass is None and ram["dirty-sync-count"] > 1:
-                self.first_pass = (ram["transferred"], pages_sent(info))
-        if status not in ENDED and not (self.device_open and
-                                        self.device_mapped):
-            is_open, is_mapped = self.source.holds(self.o.xbzrle_dev)
-            self.device_open |= is_open
-            self.device_mapped |= is_mapped
+            if self.first_pass is None and self._pass() > 1:
+                self.first_pass = info["ram"]["transferred"], pages_sent(info)
+        if status not in ENDED and not all(self.device):
+            self.device = tuple(map(max, self.device, self.source.holds(self.o.xbzrle_dev)))
+            r["device_used"] = all(self.device)
         # Before it is active, not all of them need be mapped.
-        if status == "active" and not self.queues:
-            self.queues = self.source.rings()
+        if status == "active" and not r["queues"]:
+            r["queues"] = self.source.rings()
         return status
+
+    def _pass(self):
+        return self.info.get("ram", {}).get("dirty-sync-count", 0)
 
     def _describe(self):
         ram = self.info.get("ram", {})
         mib = 1 / (1 << 20)
-        return (f"pass {ram.get('dirty-sync-count', 0)}, "
+        return (f"pass {self._pass()}, "
                 f"{ram.get('transferred', 0) * mib:.1f} MiB sent, "
                 f"{ram.get('remaining', 0) * mib:.1f} MiB dirty, "
                 f"guest pass {self.source.guest_passes()}")
 
     def _begin(self):
-        self.info, self.first_pass = {}, None
-        self.source.qmp.events.clear()
+        self._forget()
+        self.result.update(device_used=False, device_released=None, queues=0)
         if self.o.channel == "fd":
             self._give(self.source, os.O_WRONLY | os.O_CREAT)
         self.source.qmp.command("migrate", uri=self.uri)
-        return time.monotonic()
+        self.started = time.monotonic()
 
     def _give(self, to, flags):
         """Give a QEMU the file of the stream."""
@@ -463,16 +421,20 @@ class Migration:
         to.qmp.command("getfd", fd, fdname="stream")
         os.close(fd)
 
+    def _goes_on(self):
+        """Look at a migration under way: whether it is, after the next poll."""
+        if self._poll() in ENDED:
+            return False
+        if time.monotonic() - self.started > self.o.time_limit:
+            raise TimeIsUp(f"not completed in {self.o.time_limit} s; {self._describe()}")
+        self.progress.now_and_then(self._describe())
+        return True
+
     def _wait_for_end(self):
-        """Wait for the status in which the migration ends by itself."""
-        deadline = time.monotonic() + 60
-        while True:
-            status = self._poll()
-            if status in ENDED:
-                return status
-            if time.monotonic() > deadline:
-                raise Failed(f"the migration was broken off, but is still "
-                             f"'{status}' after 60 s")
+        """Wait for the status in which a migration that is broken off ends."""
+        if not wait_for(lambda: self._poll() in ENDED, 60, 0):
+            raise Failed(f"the migration was broken off, but is still '{self.status}' "
+                         f"after 60 s")
 
     def _stall(self, how):
         """Let nothing be received for a while; the slowest answer of QMP in ms."""
@@ -480,7 +442,7 @@ class Migration:
         if how == "stop":
             os.kill(self.destination.process.pid, signal.SIGSTOP)
         else:
-            loopback(False)
+            loopback("down")
         slowest, deadline = 0, time.monotonic() + STALL_SECONDS
         while time.monotonic() < deadline:
             begin = time.monotonic()
@@ -490,76 +452,47 @@ class Migration:
             time.sleep(0.1)
         return slowest * 1000
 
-    def _cancel(self):
-        """Cancel; returns the status in which the migration ended."""
-        self.slowest = 0.0
-        self.source.qmp.command("migrate_cancel")
-        return self._wait_for_end()
-
-    def _broken_attempt(self):
+    def _broken_attempt(self, how, moment):
         """Migrate, but cancel, kill the destination or cut a channel in the middle."""
-        o, r = self.o, self.result
-        how, moment = o.break_first
         self.progress.say("migrating, to be broken off after %d %s" % moment)
         self._limits(True)
         # A guest that is slow for a moment writes little: it could end, and be over
         # before anybody looks.
-        self._pauses(how not in ("kill", "cut"))
-        started = self._begin()
-        while True:
-            status = self._poll()
-            if status in ENDED:
-                raise Failed(f"the migration that was to be broken off was "
-                             f"{status} before; source: {self.source.said()}")
-            if self._reached(moment, started):
-                break
-            if time.monotonic() - started > o.time_limit:
-                raise Failed(f"it did not come to {moment[0]} {moment[1]} in "
-                             f"{o.time_limit} s")
-            self.progress.now_and_then(self._describe())
-        answer = end = None
-        expected = "failed" if how in ("kill", "cut") else "cancelled"
+        self._pauses(BREAKS[how] == "cancelled")
+        self._begin()
+        while not self._reached(moment):
+            if not self._goes_on():
+                raise Failed(f"the migration that was to be broken off was {self.status} "
+                             f"before; source: {self.source.said()}")
+        answer = self._stall(how) if how in ("stop", "drop") else 0
+        begin = time.monotonic()
         if how == "kill":
             self.destination.stop()
-            status = self._wait_for_end()
         elif how == "cut":
             self.source.cut_channel(self.uri)
-            status = self._wait_for_end()
         else:
-            answer = self._stall(how) if how in ("stop", "drop") else 0
-            begin = time.monotonic()
             self.source.qmp.command("migrate_cancel")
             answer = max(answer, (time.monotonic() - begin) * 1000)
-            status = self._wait_for_end()
-            end = (time.monotonic() - begin) * 1000
-            self.progress.say(f"QMP answered in {answer:.0f} ms at most, the end took "
-                              f"{end:.0f} ms")
-        if status != expected:
-            raise Failed(f"the migration that was to be broken off is "
-                         f"{status}, not {expected}")
-        ram = self.info.get("ram", {})
-        r["broken_first"] = {
-            "status": status,
-            "bytes": ram.get("transferred"),
-            "passes": ram.get("dirty-sync-count"),
-            "answer_ms": answer, "end_ms": end,
-            "device_used": self.device_open and self.device_mapped,
-            # Of queries until it had ended: who ends it keeps others waiting.
-            "slowest_answer_ms": round(self.slowest * 1000, 1),
-            "device_released": self._released()}
-        self.progress.say(f"{status}: {self._describe()}")
+        self._wait_for_end()
+        end = (time.monotonic() - begin) * 1000
+        self.progress.say(f"{self.status} after {end:.0f} ms; QMP answered in {answer:.0f} ms "
+                          f"at most; {self._describe()}")
+        if self.status != BREAKS[how]:
+            raise Failed(f"the migration that was to be broken off is {self.status}, "
+                         f"not {BREAKS[how]}")
+        self.result["broken_first"] = {
+            "status": self.status, "answer_ms": answer, "end_ms": end,
+            "device_used": all(self.device), "device_released": self._released()}
         self.destination.stop()
         if how == "drop":
-            loopback(True)
+            loopback("up")
         self._limits(False)
         self._pauses(False)
 
     def _pauses(self, yes):
         """Whether the next migration waits before its end, where it can be cancelled."""
-        if "pause-before-switchover" in self.o.capability:
-            return
-        self.source.qmp.command("migrate-set-capabilities", capabilities=[
-            {"capability": "pause-before-switchover", "state": yes}])
+        if "pause-before-switchover" not in self.o.capability:
+            self._capabilities(self.source, {"pause-before-switchover": yes})
 
     def _limits(self, hold):
         """Set the limits of the migration, or such that it cannot end."""
@@ -571,124 +504,76 @@ class Migration:
             downtime_limit=1 if hold else o.downtime,
             max_bandwidth=o.first_bandwidth if hold else o.bandwidth)
 
-    def _hold_on(self, held):
-        slower = held.slower(self._pass(), time.monotonic())
-        if slower:
-            self.source.qmp.command("migrate-set-parameters",
-                                    max_bandwidth=slower)
-
-    def _pass(self):
-        return self.info.get("ram", {}).get("dirty-sync-count", 0)
-
-    def _reached(self, moment, started):
-        """Whether (n, 'ms' or 'passes') of the migration are over."""
+    def _reached(self, moment):
+        """Whether (n, 'ms' or 'passes') of the migration are over, or its status is n."""
         number, unit = moment
         if unit == "status":
-            return self.info.get("status") == number
+            return self.status == number
         if unit == "ms":
-            return (time.monotonic() - started) * 1000 > number
+            return (time.monotonic() - self.started) * 1000 > number
         return self._pass() > number
 
     def _migrate(self):
-        o, r = self.o, self.result
-        r["guest"]["passes_before"] = self.source.guest_passes()
+        o = self.o
         self.progress.say(f"migrating, {o.bandwidth / 1e6:g} MB/s, downtime "
                           f"limit {o.downtime} ms")
-        hold, postcopy, lines = o.hold, o.postcopy, list(o.at)
-        if hold or postcopy:
+        hold, lines = o.hold, list(o.at)
+        if hold:
             self._limits(True)
-        started = self._begin()
-        held = Hold(o.first_bandwidth, started)
-        while True:
-            status = self._poll()
-            if status in ENDED:
-                break
-            while lines and self._reached(lines[0][0], started):
-                self._line(lines.pop(0)[1])
-            if o.dirty_rate and r["dirty_rate"] is None and \
-                    status == "active":
-                r["dirty_rate"] = self._dirty_rate()
-            if hold:
-                self._hold_on(held)
-            if hold and (self._reached(hold, started) or
-                         time.monotonic() - started > o.time_limit / 2):
-                hold = None
-                self._limits(False)
-            if postcopy and self._reached(postcopy, started):
-                self.progress.say(f"postcopy: {self._describe()}")
-                self.source.qmp.command("migrate-start-postcopy")
-                postcopy = None
-            if time.monotonic() - started > o.time_limit:
-                self.progress.say("time is up, cancelling")
-                # It may still have completed on its own just now.
-                if self._cancel() != "completed":
-                    r["status"] = "did-not-converge"
-                    r["error"] = f"not completed in {o.time_limit} s"
-                    return self._migrated()
-                status = "completed"
-                break
-            if not self.destination.alive():
-                raise Failed(f"destination QEMU ended: "
-                             f"{self.destination.said()}")
-            self.progress.now_and_then(self._describe())
-        if status != "completed":
+        self._begin()
+        held = Hold(o.first_bandwidth, self.started)
+        try:
+            while self._goes_on():
+                while lines and self._reached(lines[0][0]):
+                    self._line(lines.pop(0)[1])
+                slower = held.slower(self._pass(), time.monotonic()) if hold else None
+                if slower:
+                    self.source.qmp.command("migrate-set-parameters", max_bandwidth=slower)
+                if hold and (self._reached(hold) or
+                             time.monotonic() - self.started > o.time_limit / 2):
+                    hold = None
+                    self._limits(False)
+                if not self.destination.alive():
+                    raise Failed(f"destination QEMU ended: {self.destination.said()}")
+        except TimeIsUp:
+            self.progress.say("time is up, cancelling")
+            self.source.qmp.command("migrate_cancel")
+            self._wait_for_end()
+            # It may still have completed on its own just now.
+            if self.status != "completed":
+                raise
+        if self.status != "completed":
             # Whoever refused first says more than "Broken pipe" does.
             time.sleep(0.2)
-            raise Failed(f"the migration is {status}; source: "
+            raise Failed(f"the migration is {self.status}; source: "
                          f"{self.source.said() or 'silent'}; destination: "
                          f"{self.destination.said() or 'silent'}")
         if lines:
             raise Failed(f"it was over before {lines[0][1]}")
-        r["status"] = "completed"
-        self._final_numbers()
-        return self._migrated()
-
-    def _dirty_rate(self):
-        """What QEMU says if it is asked for a dirty rate by bitmap."""
-        try:
-            self.source.qmp.command("calc-dirty-rate", calc_time=1,
-                                    mode="dirty-bitmap")
-        except QMPError as e:
-            return str(e)
-        return "measured"
-
-    def _final_numbers(self):
-        """QEMU says "completed" a moment before it knows the times."""
-        deadline = time.monotonic() + 10
-        while not self.info.get("total-time") and \
-                time.monotonic() < deadline:
-            time.sleep(0.01)
-            self._poll()
-
-    def _migrated(self):
-        r = self.result
-        r["guest"]["passes_after"] = self.source.guest_passes()
-        r["device_used"] = self.device_open and self.device_mapped
-        r["queues"] = self.queues
-        self.progress.say(f"{r['status']}: {self._describe()}")
+        self.result["status"] = "completed"
+        # QEMU says that a moment before it knows the times.
+        wait_for(lambda: self._poll() and self.info.get("total-time"), 10, 0)
+        self.progress.say(f"completed: {self._describe()}")
 
     def _settle(self):
         """Wait until the destination has taken everything in."""
+        m, uri = self.destination, self.uri
         if self.o.channel in FILES:
-            path = self.destination.path("in")
             if self.o.channel == "fd":
-                self._give(self.destination, os.O_RDONLY)
-            self.destination.qmp.command(
-                "migrate-incoming",
-                uri="fd:stream" if self.o.channel == "fd" else f"exec:cat {path}")
-        deadline = time.monotonic() + 60
-        while True:
+                self._give(m, os.O_RDONLY)
+            m.qmp.command("migrate-incoming", uri=uri.replace("cat >", "cat "))
+
+        def state():
             try:
-                state = self.destination.qmp.command("query-status")["status"]
+                said = m.qmp.command("query-status")["status"]
             except QMPError:
-                state = "gone"
-            if state == "paused":
-                return
-            if state != "inmigrate" or time.monotonic() > deadline:
-                raise Failed(f"the source has sent everything, but the "
-                             f"destination is '{state}': "
-                             f"{self.destination.said() or 'it is silent'}")
-            time.sleep(0.02)
+                said = "gone"
+            return said if said != "inmigrate" else None
+
+        found = wait_for(state, 60, POLL_SECONDS)
+        if found != "paused":
+            raise Failed(f"the source has sent everything, but the destination is "
+                         f"'{found or 'inmigrate'}': {m.said() or 'it is silent'}")
 
     def _compare(self):
         r = self.result
@@ -696,82 +581,43 @@ class Migration:
         if state != "postmigrate":
             raise Failed(f"the source is '{state}', not stopped: its memory "
                          f"cannot be compared")
-        found = memory.compare_guests(self.source, self.destination,
-                                      self.progress.now_and_then,
-                                      self.o.corrupt)
-        r["memory"] = found
+        found = r["memory"] = memory.compare_guests(self.source, self.destination,
+                                                    self.o.corrupt)
         r["memory_identical"] = found["identical"]
         if found["identical"]:
-            self.progress.say(f"memory is identical "
-                              f"({found['bytes'] >> 20} MiB)")
-        elif "layouts" in found:
-            r["error"] = f"memory is laid out differently: {found['layouts']}"
-            self.progress.say(r["error"])
-        else:
-            r["error"] = (f"memory differs: {found['differing_bytes']} bytes "
-                          f"in {found['differing_pages']} pages, the first at "
-                          f"{found['first']}")
-            self.progress.say(r["error"])
+            self.progress.say(f"memory is identical ({found['bytes'] >> 20} MiB)")
+            return
+        r["error"] = (f"memory is laid out differently: {found['layouts']}"
+                      if "layouts" in found else
+                      f"memory differs: {found['differing_bytes']} bytes in "
+                      f"{found['differing_pages']} pages, the first at {found['first']}")
+        self.progress.say(r["error"])
 
     def _resume(self):
         """Let the destination run: the guest's counter has to go on."""
-        r = self.result
-        before = self.source.guest_passes()
-        self.progress.say(f"continuing on the destination, guest pass "
-                          f"{before}")
+        r, before = self.result, self.source.guest_passes() or 0
+        self.progress.say(f"continuing on the destination, guest pass {before}")
         self.destination.qmp.command("cont")
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and self.destination.alive():
-            passes = self.destination.guest_passes()
-            if passes is not None:
-                r["guest"]["passes_resumed"] = passes
-                r["resumed"] = before is not None and passes >= before
-                if passes > (before or 0):
-                    self.progress.say(f"the guest goes on, pass {passes}")
-                    return
-            time.sleep(0.05)
-        r["resumed"] = False
-        r["error"] = r["error"] or "the guest did not go on at the destination"
+        r["resumed"] = wait_for(
+            lambda: (self.destination.guest_passes() or 0) > before, 30)
+        if not r["resumed"]:
+            r["error"] = r["error"] or "the guest did not go on at the destination"
 
     def _released(self):
         """Whether the source has let go of the device, now or within 5 s."""
-        deadline = time.monotonic() + 5
-        while any(self.source.holds(self.o.xbzrle_dev)):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
-        return True
-
-    def _check_device(self):
-        o, r = self.o, self.result
-        if self.device_open:
-            r["device_released"] = self._released()
-        if self.device_open and o.mode != "xbzrle-dev":
-            raise Failed(f"the source used {o.xbzrle_dev} in mode {o.mode}; "
-                         f"give an unpatched QEMU with --source, or "
-                         f"--source-args '-global migration.xbzrle-dev=/none'")
+        return wait_for(lambda: not any(self.source.holds(self.o.xbzrle_dev)), 5)
 
     def _fill_statistics(self):
         r, info = self.result, self.info
-        ram, cache = info.get("ram"), info.get("xbzrle-cache")
-        r["total_ms"] = info.get("total-time")
-        r["downtime_ms"] = info.get("downtime")
-        r["setup_ms"] = info.get("setup-time")
-        if cache:
-            r["xbzrle"] = cache
+        ram = info.get("ram")
         if not ram:
             return
         pages = pages_sent(info)
-        r["bytes"] = ram["transferred"]
-        r["multifd_bytes"] = ram["multifd-bytes"]
-        r["passes"] = ram["dirty-sync-count"]
-        r["pages_zero"] = ram["duplicate"]
-        r["pages_raw"] = ram["normal"]
-        r["pages_delta"] = pages - ram["duplicate"] - ram["normal"]
-        if pages:
-            r["bytes_per_page"] = round(ram["transferred"] / pages, 1)
-        if self.first_pass:
-            sent = pages - self.first_pass[1]
-            if sent > 0:
-                r["bytes_per_dirty_page"] = round(
-                    (ram["transferred"] - self.first_pass[0]) / sent, 1)
+        r.update(total_ms=info.get("total-time"), downtime_ms=info.get("downtime"),
+                 xbzrle=info.get("xbzrle-cache"), passes=self._pass(),
+                 bytes=ram["transferred"], multifd_bytes=ram["multifd-bytes"],
+                 pages_raw=ram["normal"],
+                 pages_delta=pages - ram["duplicate"] - ram["normal"])
+        if self.first_pass and pages > self.first_pass[1]:
+            r["bytes_per_dirty_page"] = round((ram["transferred"] - self.first_pass[0]) /
+                                              (pages - self.first_pass[1]), 1)

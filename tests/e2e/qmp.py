@@ -1,27 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A small client of QEMU's machine protocol (QMP) over a UNIX socket.
 
-What lives here: connecting, commands, events, errors. What does not: anything
-that knows what a migration is, see migration.py. QEMU's own client, qemu.qmp, is
-in no package of Debian 12.
+What lives here: connecting, commands, errors; events are passed over. What does not:
+anything that knows what a migration is, see migration.py. QEMU's own client, qemu.qmp,
+is in no package of Debian 12.
 """
 
-import collections
 import json
 import socket
 import time
 
 
 class QMPError(Exception):
-    """QEMU refused a command; str() is QEMU's own description."""
-
-
-class QMPClosed(QMPError):
-    """QEMU went away, or what it sent is not QMP."""
-
-
-class QMPTimeout(QMPError):
-    """No answer in time."""
+    """QEMU refused a command, and str() is its own description; or it does not answer."""
 
 
 class QMP:
@@ -29,8 +20,7 @@ class QMP:
 
     def __init__(self, sock):
         self.sock = sock
-        self.buffer = b""
-        self.events = collections.deque()
+        self.lines = sock.makefile("rb")
         self.next_id = 0
 
     @classmethod
@@ -49,82 +39,58 @@ class QMP:
             except OSError:
                 sock.close()
             if not alive():
-                raise QMPClosed("QEMU ended before it opened its QMP socket")
+                raise QMPError("QEMU ended before it opened its QMP socket")
             if time.monotonic() > deadline:
-                raise QMPTimeout(f"no QMP socket after {timeout} s")
+                raise QMPError(f"no QMP socket after {timeout} s")
             time.sleep(0.01)
         qmp = cls(sock)
-        greeting = qmp.receive(deadline)
+        sock.settimeout(timeout)
+        greeting = qmp.receive()
         if "QMP" not in greeting:
-            raise QMPClosed(f"not a QMP greeting: {greeting}")
+            raise QMPError(f"not a QMP greeting: {greeting}")
         qmp.command("qmp_capabilities", timeout=timeout)
         return qmp
 
     def close(self):
+        self.lines.close()
         self.sock.close()
 
-    def receive(self, deadline):
-        """The next message, an object. Raises QMPTimeout, QMPClosed."""
-        while b"\n" not in self.buffer:
-            self.sock.settimeout(max(deadline - time.monotonic(), 0.001))
-            try:
-                data = self.sock.recv(65536)
-            except TimeoutError:
-                raise QMPTimeout("QEMU did not answer in time") from None
-            except OSError as e:
-                raise QMPClosed(f"QMP connection broke: {e}") from None
-            if not data:
-                raise QMPClosed("QEMU closed its QMP connection")
-            self.buffer += data
-        line, _, self.buffer = self.buffer.partition(b"\n")
+    def receive(self):
+        """The next message, an object."""
         try:
-            message = json.loads(line)
+            line = self.lines.readline()
+            message = json.loads(line) if line else None
+        except TimeoutError:
+            raise QMPError("no answer in time") from None
+        except OSError as e:
+            raise QMPError(f"the connection broke: {e}") from None
         except ValueError as e:
-            raise QMPClosed(f"not JSON from QMP: {e}") from None
+            raise QMPError(f"not JSON: {e}") from None
         if not isinstance(message, dict):
-            raise QMPClosed(f"not a QMP message: {message}")
+            raise QMPError(f"not a QMP message: {message}" if line else "QEMU has closed it")
         return message
 
     def command(self, name, *fds, timeout=60, **arguments):
         """Run one command, with open files; returns its value or raises QMPError."""
-        deadline = time.monotonic() + timeout
         self.next_id += 1
         # Python has no '-' in keywords, QMP has no '_' in arguments.
         request = {"execute": name, "id": self.next_id,
                    "arguments": {k.replace("_", "-"): v for k, v in arguments.items()}}
+        line = json.dumps(request).encode() + b"\n"
+        self.sock.settimeout(timeout)
         try:
-            self.sock.settimeout(10)
-            line = json.dumps(request).encode() + b"\n"
             # Empty ancillary data is none.
             sent = socket.send_fds(self.sock, [line], fds) if fds else 0
             self.sock.sendall(line[sent:])
-        except OSError as e:
-            raise QMPClosed(f"QMP connection broke: {e}") from None
-        while True:
-            try:
-                message = self.receive(deadline)
-            except QMPTimeout:
-                raise QMPTimeout(f"no answer to {name} in {timeout} s") from None
-            if "event" in message:
-                self.events.append(message)
-            elif message.get("id") == self.next_id:
-                if "error" in message:
-                    raise QMPError(f"{name}: {message['error'].get('desc')}")
-                return message.get("return")
+            message = self.receive()
+            while message.get("id") != self.next_id:
+                message = self.receive()
+        except (QMPError, OSError) as e:
+            raise QMPError(f"QMP, {name}: {e}") from None
+        if "error" in message:
+            raise QMPError(f"{name}: {message['error'].get('desc')}")
+        return message.get("return")
 
-    def human(self, line, timeout=60):
+    def human(self, line):
         """Run a line of the human monitor, for what QMP cannot tell."""
-        return self.command("human-monitor-command", timeout=timeout,
-                            command_line=line)
-
-    def wait_event(self, timeout):
-        """The next event, or None after 'timeout' seconds."""
-        deadline = time.monotonic() + timeout
-        try:
-            while not self.events:
-                message = self.receive(deadline)
-                if "event" in message:
-                    return message
-        except QMPTimeout:
-            return None
-        return self.events.popleft()
+        return self.command("human-monitor-command", command_line=line)

@@ -8,6 +8,7 @@ migrations, see cases.py.
 """
 
 import contextlib
+import ctypes
 import importlib.machinery
 import importlib.util
 import io
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 import unittest
 from unittest import mock
 
@@ -34,7 +36,7 @@ import machine                                              # noqa: E402
 import memory                                               # noqa: E402
 import migration                                            # noqa: E402
 import params                                               # noqa: E402
-from qmp import QMP, QMPClosed, QMPError, QMPTimeout        # noqa: E402
+from qmp import QMP, QMPError                               # noqa: E402
 
 
 def load(name, folder=HERE):
@@ -106,26 +108,24 @@ class Comparison(unittest.TestCase):
             memory.layout("nothing of the kind")
 
     def test_reads_a_process(self):
+        secret = ctypes.create_string_buffer(os.urandom(10000), 10000)
+        begin = ctypes.addressof(secret)
+
         class Self:
             name = "self"
-
-            class process:
-                pid = os.getpid()
+            process = types.SimpleNamespace(pid=os.getpid())
+            hosts = {0: begin, 9999: begin + 9999, 20000: 0, 20009: 9}
 
             class qmp:
                 @staticmethod
-                def human(_line):
-                    return ('FlatView #0\n AS "memory", root: system\n  '
-                            '0000000000000000-0000000000000fff (prio 0, ram): '
-                            'pc.ram\n')
-        import ctypes
-        secret = ctypes.create_string_buffer(os.urandom(10000), 10000)
-        into = bytearray(10000)
-        guest = memory.GuestMemory(Self)
-        guest.read(ctypes.addressof(secret), into)
-        self.assertEqual(bytes(into), secret.raw)
-        with self.assertRaises(memory.DumpError):
-            guest.read(0, bytearray(10))
+                def human(line):
+                    return f"Host virtual address is {Self.hosts[int(line.split()[1], 16)]:#x}"
+        self.assertEqual(memory.read(Self, 0, 10000), secret.raw)
+        with self.assertRaisesRegex(memory.DumpError, "cannot read its memory"):
+            memory.read(Self, 20000, 20010)
+        Self.hosts[9999] = begin + 10000
+        with self.assertRaisesRegex(memory.DumpError, "not contiguous"):
+            memory.read(Self, 0, 10000)
 
 
 class Protocol(unittest.TestCase):
@@ -145,13 +145,13 @@ class Protocol(unittest.TestCase):
         thread = threading.Thread(target=peer)
         thread.start()
         self.addCleanup(thread.join)
-        self.addCleanup(ours.close)
-        return QMP(ours)
+        q = QMP(ours)
+        self.addCleanup(q.close)
+        return q
 
     def test_events_between(self):
         q = self.talk(b'{"event": "STOP"}\n{"return": 1, "id": 1}\n')
         self.assertEqual(q.command("a"), 1)
-        self.assertEqual(q.wait_event(0)["event"], "STOP")
 
     def test_split_and_joined_lines(self):
         q = self.talk(b'{"retu', b'rn": {"x": 2}, "id": 1}\r\n{"return"',
@@ -168,20 +168,21 @@ class Protocol(unittest.TestCase):
     def test_closed(self):
         q = self.talk()
         q.sock.shutdown(socket.SHUT_WR)
-        with self.assertRaises(QMPClosed):
-            q.receive(time.monotonic() + 5)
+        with self.assertRaisesRegex(QMPError, "closed"):
+            q.receive()
 
     def test_garbage(self):
-        with self.assertRaises(QMPClosed):
-            self.talk(b"hello\n").command("a")
+        for garbage in (b"hello\n", b"1\n", b"\xff\n"):
+            with self.assertRaisesRegex(QMPError, "a: not "):
+                self.talk(garbage).command("a")
 
     def test_timeout(self):
         q = self.talk(b'{"event": "STOP"}\n')
-        with self.assertRaisesRegex(QMPTimeout, "no answer to a"):
+        with self.assertRaisesRegex(QMPError, "a: no answer in time"):
             q.command("a", timeout=0.1)
 
     def test_nobody_listens(self):
-        with self.assertRaises(QMPClosed):
+        with self.assertRaisesRegex(QMPError, "ended before"):
             QMP.connect("/nonexistent", lambda: False, 5)
 
 
@@ -268,7 +269,6 @@ class Options(unittest.TestCase):
         self.assertEqual(o.break_first, ("cancel", (2, "passes")))
         self.assertEqual(o.memory, 64 << 20)
         self.assertEqual(o.args, ["-vga", "std"])
-        self.assertEqual(o.cancel_first, (2, "passes"))
         self.assertEqual(o.name, "plain")
 
     def test_bad(self):
