@@ -119,11 +119,11 @@ def run(work, name, kernel, plan, env=()):
         # What tests/vm/boot has as options.
         options = types.SimpleNamespace(
             # The guest's own program never ends; stage2 of the rig ends it.
-            command=["sh", "-c", '"$1" & until [ -e "$XBZ_OUT/done" ]; do sleep 0.2; done',
+            command=["env", *(f"{key}={value}" for key, value in dict(env).items()), "sh", "-c",
+                     '"$1" & until [ -e "$XBZ_OUT/done" ]; do sleep 0.2; done',
                      "sh", str(program)],
             mem=f"{plan.memory_mib}M", kvm=False, out=pathlib.Path(out), smp=2,
-            accel="auto", modules=[], modprobe=[], keep=[], env=dict(env), append="",
-            dmesg=None, timeout=600)
+            accel="auto", modules=[], append="", dmesg=None, timeout=600)
         with Guest(kernel, options, work, plan) as guest:
             status = guest.run()
             guest.thread.join()

@@ -22,20 +22,18 @@ def read(path):
     return lzma.decompress(data) if path.suffix == ".xz" else data
 
 
-def has(kernel, name):
-    """Whether the kernel has a module of that name, as a file."""
-    return any(canonical(path.name.split(".ko")[0]) == name
-               for path in kernel.modules.rglob("*.ko*"))
+def files(kernel):
+    """{name: path} of the modules that the kernel has as files."""
+    return {canonical(path.name.split(".ko")[0]): path
+            for path in kernel.modules.rglob("*.ko*")}
 
 
 def load_order(kernel, names):
     """[(name, bytes)] of modules and all that they depend on, in order. What
     is built in is left out."""
-    if not kernel.modules:
-        raise RigError(f"kernel {kernel.name} has no modules of its own: "
-                       f"{', '.join(names)} cannot be loaded")
-    files = {canonical(path.name.split(".ko")[0]): path
-             for path in kernel.modules.rglob("*.ko*")}
+    if not names:
+        return []
+    found = files(kernel)
     builtin = {canonical(line.rpartition("/")[2].removesuffix(".ko")) for line
                in (kernel.modules / "modules.builtin").read_text().splitlines()}
     order = {}
@@ -43,9 +41,9 @@ def load_order(kernel, names):
     def visit(name):
         if name in order or name in builtin:
             return
-        if name not in files:
+        if name not in found:
             raise RigError(f"kernel {kernel.release} has no module {name}")
-        data = read(files[name])
+        data = read(found[name])
         depends = re.search(rb"\0depends=([^\0]*)\0", data)
         for dependency in filter(None, depends[1].decode().split(",")):
             visit(canonical(dependency))

@@ -2,9 +2,9 @@
 """One boot: a machine in QEMU or User Mode Linux that runs one command.
 
 The machine has three streams to us: the command's stdout and stderr, kept
-apart, and control, on which guest/stage2 reports. They are files: QEMU writes
-to them what comes from virtio serial ports, UML mounts their directory. The
-kernel log goes to a file of its own. guest/init says what happens inside.
+apart, and control, on which guest/stage2 reports. They are files, whose directory
+the machine mounts. The kernel log goes to a file of its own. guest/init says what
+happens inside.
 """
 
 import os
@@ -21,17 +21,13 @@ import time
 from . import compiled, emulator, klog, kmod
 from .common import (CHECKOUT, EXIT_KLOG, EXIT_RIG, EXIT_TIMEOUT, RIG, RigError, say)
 
-# Until "ready": QEMU's emulation on a busy machine takes 10 s, a debug kernel more.
-BOOT_SECONDS = 180
-# From the command's end to power-off; more is a hang.
-HALT_SECONDS = 60
-# guest/stage2 gives a sign of life every five seconds. Emulation on a machine that is
-# busy with other things is slow, not that slow.
+# guest/stage2 gives a sign of life every five seconds from the command's begin to its
+# end. Emulation on a machine that is busy with other things is slow, not that slow.
 SILENT_SECONDS = 180
 BUSYBOX = "/bin/busybox"
 STREAMS = ("stdout", "stderr", "control")
 # The name of a module that the kernel has built in is no error.
-TRANSPORT_MODULES = ("virtio_pci", "virtio_console", "9p", "9pnet_virtio")
+TRANSPORT_MODULES = ("virtio_pci", "9p", "9pnet_virtio")
 # What becomes an empty tmpfs inside; guest/init has the same list.
 EMPTIED = ("/tmp", "/var/tmp", "/run")
 
@@ -68,10 +64,10 @@ class Machine:
         self.log = self.directory / "machine.log"
         self.streams = self.directory / "streams"
         self.streams.mkdir()
-        self.files = {}
+        self.files = []
         for stream in STREAMS:
             (self.streams / stream).touch()
-            self.files[stream] = open(self.streams / stream, "rb")
+            self.files.append(open(self.streams / stream, "rb"))
 
     def __enter__(self):
         return self
@@ -90,50 +86,40 @@ class Machine:
 
     def own_modules(self):
         """Names of the kernel's modules that this boot needs."""
-        raise NotImplementedError
+        return ()
 
     def config(self):
         return {}
 
     # The common part.
 
-    def read_streams(self):
-        """{stream: bytes} of what has come."""
-        got = {stream: file.read(1 << 20) for stream, file in self.files.items()}
-        return {stream: data for stream, data in got.items() if data}
-
     def run(self):
         """Boot, run the command, pass its output on; the status for our exit."""
         self._initramfs()
         self._start()
         begin = heard = time.monotonic()
-        halt_by = None
         control = b""
         why = None
         while not why:
             now = time.monotonic()
             ended = self.child.poll() is not None
-            got = self.read_streams()
-            for stream, data in got.items():
-                if stream != "control":
-                    _pass_on(stream, data)
-            if "control" in got:
-                control += got["control"]
+            stdout, stderr, told = (file.read(1 << 20) for file in self.files)
+            for stream, data in ((sys.stdout, stdout), (sys.stderr, stderr)):
+                stream.buffer.write(data)
+                stream.flush()
+            if told:
+                control += told
                 heard = now
-            if ended and not got:
-                break
-            if not got:
+            if not (stdout or stderr or told):
+                if ended:
+                    break
                 time.sleep(0.02)
-            if b"exit " in control and not halt_by:
-                halt_by = now + HALT_SECONDS
             if now - begin > self.options.timeout:
-                why = "timeout"
-            elif now - begin > BOOT_SECONDS and b"ready" not in control:
-                why = "boot"
-            elif halt_by and now > halt_by:
-                why = "halt"
+                why = (f"timeout: the machine ran for {self.options.timeout:g} s and was "
+                       "killed; --timeout sets the limit.")
             elif now - heard > SILENT_SECONDS:
-                why = "silence"
+                why = (f"the machine gave no sign of life for {SILENT_SECONDS} s and was "
+                       "killed.")
         self._kill()
         return self._verdict(control.decode(errors="replace"), why)
 
@@ -152,22 +138,14 @@ class Machine:
                 "rig does not find in its log:")
             self._show_log(log, faults)
             return EXIT_KLOG
-        if why in ("timeout", "silence"):
-            say(f"timeout: the machine ran for {self.options.timeout:g} s and was "
-                "killed; --timeout sets the limit. Its kernel's last words:"
-                if why == "timeout" else
-                f"the machine gave no sign of life for {SILENT_SECONDS} s and was killed. "
-                "Its kernel's last words:")
+        if why:
+            say(f"{why} Its kernel's last words:")
             self._show_log(log)
             return EXIT_TIMEOUT
         # guest/init has no control stream yet; it tells the kernel log.
         told = re.search(r"xbz-rig: fail: (.*)", log)
         problem = reports.get("fail") or (told and told[1].rstrip())
-        if why == "boot":
-            problem = f"the command did not begin within {BOOT_SECONDS} s of power-on"
-        elif why == "halt":
-            problem = f"no power-off within {HALT_SECONDS} s of the command's end"
-        elif not problem and "exit" not in reports:
+        if not problem and "exit" not in reports:
             when = "after" if "ready" in reports else "before"
             problem = (f"the machine ended, with status {self.child.returncode}, {when} "
                        "the command began, and did not say why")
@@ -206,7 +184,6 @@ class Machine:
             "END": self.end,
             "XBZ_OUT": str(self.options.out or "/tmp/xbz-out"),
             "SHARE_OUT": "yes" if self.options.out else "",
-            "EMULATED": "",
             **self.config()}
         for name, text in (
                 ("run", self._command()),
@@ -224,11 +201,9 @@ class Machine:
     def _own_modules(self, directory):
         """Lines for guest/init, of the kernel's modules, copied to directory."""
         lines = []
-        own = self.own_modules()
-        parameters = dict(text.partition(" ")[::2] for text in self.options.modprobe)
-        for name, data in kmod.load_order(self.kernel, own) if own else ():
+        for name, data in kmod.load_order(self.kernel, self.own_modules()):
             (directory / f"{name}.ko").write_bytes(data)
-            lines.append(f"/xbz/own/{name}.ko {parameters.get(name, '')}\n")
+            lines.append(f"/xbz/own/{name}.ko\n")
         return "".join(lines)
 
     def _modules_under_test(self, directory):
@@ -247,21 +222,15 @@ class Machine:
                if name in ("PATH", "HOME", "LANG", "TERM") or name.startswith("XBZ_")}
         env |= {"TMPDIR": "/tmp", "XBZ_OUT": str(self.options.out or "/tmp/xbz-out"),
                 "XBZ_KERNEL": self.kernel.release}
-        env |= self.options.env
         assignments = " ".join(shlex.quote(f"{name}={value}") for name, value in env.items())
         return (f"cd {shlex.quote(os.getcwd())} || exit {EXIT_RIG}\n"
                 f"exec /usr/bin/env -i {assignments} {shlex.join(self.options.command)}\n")
 
     def _kept(self):
         """Directories that the command needs from under the emptied ones."""
-        wanted = [pathlib.Path.cwd(), CHECKOUT, *self.options.keep]
-        kept = []
-        for path in sorted(set(wanted), key=lambda path: len(path.parts)):
-            below = [top for top in EMPTIED if path.is_relative_to(top)]
-            if below and str(path) not in EMPTIED and \
-                    not any(path.is_relative_to(other) for other in kept):
-                kept.append(path)
-        return kept
+        below = {path for path in (pathlib.Path.cwd(), CHECKOUT) for top in EMPTIED
+                 if path.is_relative_to(top) and str(path) != top}
+        return [path for path in below if below.isdisjoint(path.parents)]
 
     def _start(self):
         argv = [str(arg) for arg in self.argv()]
@@ -292,12 +261,6 @@ def _watch(group, directory):
         start_new_session=True)
 
 
-def _pass_on(stream, data):
-    descriptor = 1 if stream == "stdout" else 2
-    while data:
-        data = data[os.write(descriptor, data):]
-
-
 class Qemu(Machine):
     """A machine emulated by QEMU, or by KVM where the host's can be nested."""
 
@@ -312,16 +275,13 @@ class Qemu(Machine):
         if accel == "auto":
             # A kernel with AMD's KVM alone has it on TCG's processor everywhere.
             self.hardware = kvm_usable() and not (
-                intel and options.kvm and not kmod.has(kernel, "kvm_intel"))
+                intel and options.kvm and "kvm_intel" not in kmod.files(kernel))
         else:
             self.hardware = accel == "kvm"
         self.kvm = "kvm_intel" if self.hardware and intel else "kvm_amd"
 
     def own_modules(self):
-        names = list(TRANSPORT_MODULES)
-        if self.options.kvm:
-            names.append(self.kvm)
-        return names + [text.split()[0] for text in self.options.modprobe]
+        return (*TRANSPORT_MODULES, *([self.kvm] if self.options.kvm else ()))
 
     def _emulated(self):
         """What a kernel is told of an emulated processor."""
@@ -355,19 +315,15 @@ class Qemu(Machine):
                 "-append", "console=ttyS0 oops=panic panic=-1 mitigations=off no_timer_check "
                            f"{'' if self.hardware else self._emulated()} "
                            f"{self.options.append}",
-                "-serial", f"file:{self.klog}",
-                "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,"
-                          "multidevs=remap",
-                "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
-                "-device", "virtio-serial-pci"]
+                "-serial", f"file:{self.klog}"]
+        shares = {"root": "/", "streams": self.streams}
         if self.options.out:
-            out = str(self.options.out).replace(",", ",,")
-            argv += ["-fsdev", f"local,id=out,path={out},security_model=none,"
-                               "multidevs=remap",
-                     "-device", "virtio-9p-pci,fsdev=out,mount_tag=out"]
-        for number, stream in enumerate(STREAMS, 1):
-            argv += ["-chardev", f"file,id={stream},path={self.streams / stream}",
-                     "-device", f"virtserialport,chardev={stream},nr={number}"]
+            shares["out"] = self.options.out
+        for tag, path in shares.items():
+            path = str(path).replace(",", ",,")
+            argv += ["-fsdev", f"local,id={tag},path={path},security_model=none,"
+                               f"readonly={'on' if tag == 'root' else 'off'},multidevs=remap",
+                     "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
         return argv
 
 
@@ -379,9 +335,6 @@ class Uml(Machine):
     def __init__(self, kernel, options):
         super().__init__(kernel, options)
         self.klog = self.log
-
-    def own_modules(self):
-        return [text.split()[0] for text in self.options.modprobe]
 
     def config(self):
         return {"STREAMS": str(self.streams)}
