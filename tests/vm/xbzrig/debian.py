@@ -38,6 +38,11 @@ def version_key(text):
     return [int(part) for part in re.findall(r"\d+", text)]
 
 
+def newest(names):
+    """Of names that have versions in them, the one with the newest."""
+    return max(names, key=version_key)
+
+
 def installed(pattern):
     """{package: version} of the installed packages that match a glob."""
     rows = _output("dpkg-query", "-W", "-f",
@@ -73,26 +78,24 @@ def depends(package, version, pattern, apt=None):
     return [name for name in dict.fromkeys(names) if re.fullmatch(pattern, name)]
 
 
-def download(package, version, directory, log, apt=None):
-    """Fetch a binary package's .deb into directory; its path."""
+def unpack(package, version, work, apt=None):
+    """Fetch a binary package into the directory work, and have its files below root in
+    there, without installing it; what is said goes to the log there."""
+    log = work / "log"
     try:
         progress.run(f"downloading {package} {version}",
                      # root's into a directory that the user _apt cannot enter would
                      # bring a warning each.
                      ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download",
                       f"{package}={version}"],
-                     log, cwd=directory, env=_environment(apt))
+                     log, cwd=work, env=_environment(apt))
     except RigError as error:
         mend = (f"removing {apt.parent}" if apt else "`tests/vm/provision --update rig`")
         raise RigError(f"{error}\nrig: error: if the mirror no longer has that "
                        f"version, {mend} brings the package lists up to date") from error
-    return next(directory.glob(f"{package}_*.deb"))
-
-
-def unpack(deb, directory, log):
-    """Unpack a .deb without installing it."""
-    directory.mkdir(exist_ok=True)
-    progress.run(f"unpacking {deb.name}", ["dpkg-deb", "-x", deb, directory], log)
+    deb = next(work.glob(f"{package}_*.deb"))
+    progress.run(f"unpacking {deb.name}", ["dpkg-deb", "-x", deb, work / "root"], log)
+    deb.unlink()
 
 
 def download_source(package, version, directory, log, suite=None):
@@ -126,7 +129,7 @@ def newest_source(package, suite, upstream=""):
     if not versions:
         raise RigError(f"the configured mirror has no source of {package} "
                        f"{upstream or 'at all'} in {suite}")
-    return max(versions, key=version_key)
+    return newest(versions)
 
 
 def codename():

@@ -10,8 +10,6 @@ deba78709ae8, "accel/tcg: Always lock pages before translation").
 The QEMUs that migrate, stock and patched, are other ones and not from here.
 """
 
-import re
-
 from . import cache, debian, progress
 from .common import RigError
 
@@ -25,40 +23,25 @@ FIXED = [8, 1]
 
 def command():
     """The begin of a command line that emulates a machine."""
-    if upstream(debian.installed(PACKAGES[0]).get(PACKAGES[0], "")) >= FIXED:
+    if fixed(debian.installed(PACKAGES[0]).get(PACKAGES[0])):
         return [BINARY]
-    root = newest(cache.root() / "emulator") or _fetch()
-    return [root / "root/usr/bin" / BINARY, "-L", root / "root/usr/share/qemu", "-L", FIRMWARE]
+    root = cache.obtain("emulator", debian.codename(), _fetch) / "root/usr"
+    return [root / "bin" / BINARY, "-L", root / "share/qemu", "-L", FIRMWARE]
 
 
-def upstream(version):
-    """[major, minor] of a Debian version of QEMU, [] if it is none."""
-    match = re.match(r"(?:\d+:)?(\d+)\.(\d+)", version)
-    return [int(number) for number in match.groups()] if match else []
+def fixed(version):
+    """Whether a Debian version of QEMU, or None, has the commit above."""
+    return debian.version_key((version or "").rpartition(":")[2])[:2] >= FIXED
 
 
-def newest(directory):
-    """Of unpacked QEMUs, each called after its version, the newest; None if there
-    is none."""
-    return max((path for path in directory.glob("*") if path.is_dir()),
-               key=lambda path: debian.version_key(path.name), default=None)
-
-
-def _fetch():
+def _fetch(work):
     release = debian.codename()
     apt = debian.other_release(f"{release}-backports")
     version = debian.candidate(PACKAGES[0], apt)
-    if upstream(version or "") < FIXED:
+    if not fixed(version):
         raise RigError(f"{release}-backports has QEMU {version or 'not at all'}; it has to "
                        f"be {FIXED[0]}.{FIXED[1]} or later")
-
-    def make(work):
-        for package in PACKAGES:
-            deb = debian.download(package, version, work, work / "log", apt)
-            debian.unpack(deb, work / "root", work / "log")
-            deb.unlink()
-        # It lives on the libraries that the installed one brought.
-        progress.run("trying it", [work / "root/usr/bin" / BINARY, "--version"],
-                     work / "log")
-
-    return cache.obtain("emulator", version.replace(":", "."), make)
+    for package in PACKAGES:
+        debian.unpack(package, version, work, apt)
+    # It lives on the libraries that the installed one brought.
+    progress.run("trying it", [work / "root/usr/bin" / BINARY, "--version"], work / "log")

@@ -75,7 +75,7 @@ def _in_tree(root):
     releases = [path.name.removeprefix("vmlinuz-") for path in root.glob("boot/vmlinuz-*")]
     if not releases:
         raise RigError(f"{root} has no boot/vmlinuz-*")
-    release = max(releases, key=debian.version_key)
+    release = debian.newest(releases)
     return Kernel(name=str(root), release=release, image=root / f"boot/vmlinuz-{release}",
                   modules=root / "lib/modules" / release,
                   kdir=root / f"usr/src/linux-headers-{release}")
@@ -103,14 +103,11 @@ def _release(series):
     configuration of another suite that has it or None)."""
     release = re.escape(series) + r"\.\d+([-+]\w+)?-amd64"
 
-    def newest(names):
-        return max(names, key=debian.version_key)
-
     headers = {package: version for package, version
                in debian.installed(f"linux-headers-{series}.*").items()
                if re.fullmatch(f"linux-headers-{release}", package)}
     if headers:
-        package = newest(headers)
+        package = debian.newest(headers)
         return package.removeprefix("linux-headers-"), headers[package], True, None
     for suite in (None, *ELSEWHERE):
         try:
@@ -119,14 +116,9 @@ def _release(series):
             continue
         images = debian.available(f"linux-image-{release}", apt)
         if images:
-            image = newest(images)
+            image = debian.newest(images)
             return (image.removeprefix("linux-image-"), debian.candidate(image, apt), False,
                     apt)
-    # Apt's lists can be gone (containers' images drop them), the cache be warm.
-    kept = [path.name for path in (cache.root() / "image").glob("*_*")
-            if re.fullmatch(release, path.name.split("_", 1)[0])]
-    if kept:
-        return *newest(kept).split("_", 1), False, None
     raise RigError(f"no Debian kernel {series}.x: apt knows no linux-image-{series}.*-amd64; "
                    "`apt-get update` may help, or one more apt source (security, backports)")
 
@@ -135,9 +127,7 @@ def _unpack(work, package, version, depends, apt):
     """Unpack a package and those of its dependencies whose names match."""
     for name in [package, *debian.depends(package, version, depends, apt)]:
         # All of one source package, so of one version.
-        deb = debian.download(name, version, work, work / "log", apt)
-        debian.unpack(deb, work / "root", work / "log")
-        deb.unlink()
+        debian.unpack(name, version, work, apt)
 
 
 def _image(release, version, apt):

@@ -6,7 +6,6 @@ its source is from. Its firmware is that of the installed package: source packag
 come without.
 """
 
-import os
 import pathlib
 import re
 import shutil
@@ -40,33 +39,18 @@ BINARY = "qemu-system-x86_64"
 # is not this machine's own.
 SUITES = {"7.2": "bookworm", "10.0": "trixie", "10.2": "sid"}
 # The first whose configure wants a Meson that is newer than Debian 12's.
-NEW_MESON = 10
+NEW_MESON = [10]
 MESON = [1, 5]
-
-
-def read_series(directory):
-    """The patches of a quilt series, in order; none if there is no series."""
-    series = directory / "series"
-    if not series.exists():
-        return []
-    lines = (line.split("#")[0].split() for line in series.read_text().splitlines())
-    patches = [directory / words[0] for words in lines if words]
-    for patch in patches:
-        if not patch.is_file():
-            raise RigError(f"{series} names {patch.name}, which is not there")
-    return patches
 
 
 def key_files(paths):
     """All files under the given paths, in an order that does not depend on
     the file system."""
-    files = set()
     for path in paths:
         if not path.exists():
             raise RigError(f"{path} is not there")
-        files |= {path} if path.is_file() else {
-            below for below in path.rglob("*") if below.is_file()}
-    return sorted(files)
+    return sorted(below for path in paths for below in (path, *path.rglob("*"))
+                  if below.is_file())
 
 
 def upstream(version):
@@ -78,8 +62,9 @@ def series(version, directory):
     """The patches for a QEMU of that Debian version, written to directory."""
     progress.run(f"writing the series for QEMU {upstream(version)}",
                  [CHECKOUT / "qemu/series", upstream(version), directory],
-                 cache.root() / "qemu-series.log", quiet=True)
-    return read_series(pathlib.Path(directory))
+                 cache.root() / "qemu-series.log")
+    names = pathlib.Path(directory, "series").read_text().split()
+    return [pathlib.Path(directory, name) for name in names]
 
 
 def source_version(asked):
@@ -111,7 +96,7 @@ def build(version, patches, keyed, source):
 def _python_path(version):
     """Where modules are that building this version takes and this release has not
     got: of a new Meson, which is Python and nothing else."""
-    if int(upstream(version).split(".", maxsplit=1)[0]) < NEW_MESON or \
+    if debian.version_key(upstream(version)) < NEW_MESON or \
             debian.version_key(debian.installed("meson").get("meson", ""))[:2] >= MESON:
         return None
     apt = debian.other_release(debian.NEWEST)
@@ -119,12 +104,8 @@ def _python_path(version):
     if not meson:
         raise RigError(f"the configured mirror has no meson in {debian.NEWEST}")
 
-    def make(work):
-        deb = debian.download("meson", meson, work, work / "log", apt)
-        debian.unpack(deb, work / "root", work / "log")
-        deb.unlink()
-
-    return cache.obtain("meson", meson, make) / "root/usr/lib/python3/dist-packages"
+    return cache.obtain("meson", meson, lambda work: debian.unpack(
+        "meson", meson, work, apt)) / "root/usr/lib/python3/dist-packages"
 
 
 def source_files(package, version, suite=None):
@@ -151,8 +132,7 @@ def _build(work, version, source, patches):
     env = cache.ccache_environment()
     python_path = _python_path(version)
     if python_path:
-        env["PYTHONPATH"] = os.pathsep.join(
-            [str(python_path), *filter(None, [env.get("PYTHONPATH")])])
+        env["PYTHONPATH"] = str(python_path)
     build_dir.mkdir()
     progress.run("configuring QEMU",
                  [tree / "configure", "--cc=ccache gcc", *CONFIGURE], log,
