@@ -21,9 +21,7 @@ uml-modules: setup-build setup-uml
 	@tests/vm/modules uml
 
 qemu: setup-qemu lib
-	@PKG_CONFIG_PATH=$(out)/lib tests/vm/qemu-build $(if $(QEMU),--version $(QEMU)) \
-		--key lib/libxbzrle \
-		--key lib/core/walk.c --key lib/core/choice.c --key lib/include/xbzrle --key uapi
+	@PKG_CONFIG_PATH=$(out)/lib tests/vm/qemu-build $(if $(QEMU),--version $(QEMU))
 
 device-programs: setup-build setup-unit lib xbzctl
 	@$(MAKE) -s -j$$(nproc) -C tests/device O=$(out)/device

@@ -14,16 +14,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "Documentation/admin-guide.rst"
 PROMPT = re.compile(r"(#|\(qemu\)) (.+)")
 
-# Run by tests/deb/test_packages, where Debian packages can be installed; all others are
-# run by tests/admin/test_guide.
-PACKAGES = (
-    "# make deb",
-    "# apt install linux-headers-amd64 ./build/deb/{xbzrle-dkms,xbzctl,libxbzrle1}_*.deb",
-    "# modprobe xbzrle",
-    "# apt install ./build/deb/xbzimg_*.deb",
-    "# apt purge xbzrle-dkms xbzctl libxbzrle1",
-)
-
 # Run by nothing: they want QEMU 10 and the libvirt of Debian 13.
 NEWER = (
     "(qemu) migrate_set_capability multifd on",

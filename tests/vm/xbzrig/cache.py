@@ -21,18 +21,13 @@ from .common import RigError, say
 
 def root():
     """The cache directory; made on first use."""
-    path = os.environ.get("XBZ_CACHE")
-    if not path:
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(
-            os.path.expanduser("~"), ".cache")
-        path = os.path.join(base, "xbzrle")
-    path = pathlib.Path(path).absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    path = pathlib.Path(os.environ.get("XBZ_CACHE") or f"{base}/xbzrle").absolute()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RigError(f"cannot make the cache directory {path}: "
-                       f"{error.strerror}; set XBZ_CACHE to a directory that "
-                       "can be written") from error
+        raise RigError(f"cannot make the cache directory {path}: {error.strerror}; "
+                       "set XBZ_CACHE to a directory that can be written") from error
     return path
 
 
