@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kernels that can be booted, by the name a user gives.
 
-"6.1", "6.12": Debian's kernel of that series. If its headers are installed,
-that release it is; else apt's newest, or else that of another suite on the mirror,
-and the headers go into the cache as the image does in any case. Neither is ever
-installed from here: headers of newer series depend on the image, which would
-want an initramfs made, and so on. On a Debian that is older than a kernel, modules
-are made with the newer Debian's compiler and libc, see trees.
+"6.1", "6.12": Debian's kernel of that series, apt's newest, or else that of another suite
+on the mirror. Image and headers go into the cache. Neither is ever installed from here:
+headers of newer series depend on the image, which would want an initramfs made, and so
+on. On a Debian that is older than a kernel, modules are made with the newer Debian's
+compiler and libc, see trees.
 
 "own": the series whose headers are installed by linux-headers-amd64, the release's.
 
@@ -82,33 +81,18 @@ def _in_tree(root):
 
 
 def _debian(series):
-    release, version, installed, apt = _release(series)
-    image = _image(release, version, apt)
-    modules = [path for path in (image / "lib/modules" / release,
-                                 image / "usr/lib/modules" / release) if path.is_dir()]
-    source = (pathlib.Path("/usr/src") if installed else
-              _headers(release, version, apt))
+    release, version, apt = _release(series)
+    tree = cache.obtain("kernel", f"{release}_{version}",
+                        lambda work: _unpack(work, release, version, apt))
     newer = BACKPORT in version and debian.codename() != debian.NEWEST
-    images = [path for path in (image / f"boot/vmlinuz-{release}",
-                                *(path / "vmlinuz" for path in modules)) if path.exists()]
-    return Kernel(name=series, release=release,
-                  image=_quick(images[0], f"{release}_{version}"),
-                  modules=modules[0] if modules else None,
-                  kdir=source / f"linux-headers-{release}",
-                  make=trees.newest_make() if newer else "make")
+    return dataclasses.replace(_in_tree(tree / "root"), name=series, image=tree / "image",
+                               make=trees.newest_make() if newer else "make")
 
 
 def _release(series):
-    """(release, package version, whether the headers are installed, the apt
-    configuration of another suite that has it or None)."""
+    """(release, package version, the apt configuration of another suite that has it or
+    None for this machine's)."""
     release = re.escape(series) + r"\.\d+([-+]\w+)?-amd64"
-
-    headers = {package: version for package, version
-               in debian.installed(f"linux-headers-{series}.*").items()
-               if re.fullmatch(f"linux-headers-{release}", package)}
-    if headers:
-        package = debian.newest(headers)
-        return package.removeprefix("linux-headers-"), headers[package], True, None
     for suite in (None, *ELSEWHERE):
         try:
             apt = debian.other_release(suite) if suite else None
@@ -117,54 +101,36 @@ def _release(series):
         images = debian.available(f"linux-image-{release}", apt)
         if images:
             image = debian.newest(images)
-            return (image.removeprefix("linux-image-"), debian.candidate(image, apt), False,
-                    apt)
+            return image.removeprefix("linux-image-"), debian.candidate(image, apt), apt
     raise RigError(f"no Debian kernel {series}.x: apt knows no linux-image-{series}.*-amd64; "
                    "`apt-get update` may help, or one more apt source (security, backports)")
 
 
-def _unpack(work, package, version, depends, apt):
-    """Unpack a package and those of its dependencies whose names match."""
-    for name in [package, *debian.depends(package, version, depends, apt)]:
-        # All of one source package, so of one version.
-        debian.unpack(name, version, work, apt)
-
-
-def _image(release, version, apt):
-    """The root of an unpacked image package."""
-    def make(work):
-        _unpack(work, f"linux-image-{release}", version,
-                rf"linux-(base|binary|modules)-{re.escape(release)}", apt)
-        shutil.rmtree(work / "root/usr/share", ignore_errors=True)
-
-    return cache.obtain("image", f"{release}_{version}", make) / "root"
-
-
-def _quick(image, name):
-    """The same kernel as QEMU boots it sooner."""
-    def make(work):
-        kernel = bzimage.vmlinux(image)
-        if kernel:
-            (work / "vmlinux").write_bytes(kernel)
-
-    kernel = cache.obtain("vmlinux", name, make) / "vmlinux"
-    return kernel if kernel.exists() else image
-
-
-def _headers(release, version, apt):
-    """The usr/src of unpacked headers, made to work where they are."""
-    def make(work):
-        package = f"linux-headers-{release}"
-        _unpack(work, package, version, r"linux-headers-\S+-common|linux-kbuild-\S+",
-                apt)
-        source = work / "root/usr/src"
-        makefile = source / package / "Makefile"
-        makefile.write_text(makefile.read_text().replace(
-            "/usr/src/", "$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../"))
-        # Of a release whose compiler this machine has not got, its own will do.
-        variables = source / package / ".kernelvariables"
-        variables.write_text(re.sub(r"gcc-\d+$", "gcc", variables.read_text(), flags=re.M))
-        # It is there for BTF, which would take a program more, pahole.
-        (source / package / "vmlinux").unlink(missing_ok=True)
-
-    return cache.obtain("headers", f"{release}_{version}", make) / "root/usr/src"
+def _unpack(work, release, version, apt):
+    """Unpack image and headers, each with those of its dependencies that it does not work
+    without, and make them work where they are."""
+    for package, depends in (
+            (f"linux-image-{release}", rf"linux-(base|binary|modules)-{re.escape(release)}"),
+            (f"linux-headers-{release}", r"linux-headers-\S+-common|linux-kbuild-\S+")):
+        for name in [package, *debian.depends(package, version, depends, apt)]:
+            # A signed image comes later than what its source has besides.
+            debian.unpack(name, debian.candidate(name, apt), work, apt)
+    root = work / "root"
+    shutil.rmtree(root / "usr/share", ignore_errors=True)
+    # As it is once it is installed, where / and /usr are one and /boot has the kernel.
+    if not (root / "lib").exists():
+        (root / "lib").symlink_to("usr/lib")
+    image = root / f"boot/vmlinuz-{release}"
+    if not image.exists():
+        image.parent.mkdir(exist_ok=True)
+        shutil.copy(root / f"usr/lib/modules/{release}/vmlinuz", image)
+    (work / "image").write_bytes(bzimage.quick(image))
+    headers = root / f"usr/src/linux-headers-{release}"
+    makefile = headers / "Makefile"
+    makefile.write_text(makefile.read_text().replace(
+        "/usr/src/", "$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../"))
+    # Of a release whose compiler this machine has not got, its own will do.
+    variables = headers / ".kernelvariables"
+    variables.write_text(re.sub(r"gcc-\d+$", "gcc", variables.read_text(), flags=re.M))
+    # It is there for BTF, which would take a program more, pahole.
+    (headers / "vmlinux").unlink(missing_ok=True)
