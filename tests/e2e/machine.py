@@ -6,7 +6,6 @@ sends or receives. What does not: the migration itself, see migration.py.
 """
 
 import contextlib
-import ctypes
 import fcntl
 import functools
 import glob
@@ -15,13 +14,11 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 
 from qmp import QMP, QMPError
 
 KVM_GET_API_VERSION = 0xAE00
-SYS_PIDFD_GETFD = 438
 # What a session's file is called, among a process's files and in its mappings.
 SESSION = "anon_inode:[xbzrle]"
 # A device that QEMU was given open, by -add-fd.
@@ -153,7 +150,7 @@ class Machine:
                                       typename="migration")
         return any(p["name"] == "xbzrle-dev" for p in properties)
 
-    def _files(self):
+    def files(self):
         """{descriptor: what it is of}, seen from outside QEMU."""
         found = {}
         for path in glob.glob(f"/proc/{self.process.pid}/fd/*"):
@@ -171,28 +168,12 @@ class Machine:
 
     def holds(self, device):
         """(has the device or a session open, has a session mapped)."""
-        return (not {device, SESSION}.isdisjoint(self._files().values()),
+        return (not {device, SESSION}.isdisjoint(self.files().values()),
                 bool(self._session_maps()))
 
     def rings(self):
         """How many rings it has mapped: a queue has one."""
         return sum(line.split()[1] == "r--s" for line in self._session_maps())
-
-    def cut_channel(self, uri):
-        """Shut down the last socket that it has connected to that URI of TCP."""
-        sockets = [fd for fd, what in self._files().items() if what.startswith("socket:")]
-        pidfd = os.pidfd_open(self.process.pid)
-        try:
-            for fd in sorted(sockets, reverse=True):
-                copy = ctypes.CDLL(None).syscall(SYS_PIDFD_GETFD, pidfd, fd, 0)
-                with socket.socket(fileno=copy) as s, \
-                        contextlib.suppress(OSError, IndexError):   # it is another's
-                    if "tcp:{}:{}".format(*s.getpeername()) == uri:
-                        s.shutdown(socket.SHUT_RDWR)
-                        return
-        finally:
-            os.close(pidfd)
-        raise MachineError(f"{self.name} has no socket to {uri}")
 
     def stop(self):
         """End the process and its group, whatever state they are in."""

@@ -3,17 +3,17 @@
 
 What lives here: the order of things, from the two starts to the comparison of
 memory, and the result as a dictionary. What does not: the command line
-(migrate), QEMU processes (machine.py), dumps (memory.py).
+(migrate), what single cases do besides (cases.py), QEMU processes (machine.py), dumps
+(memory.py).
 
 Capabilities and parameters are set on the source only, but for those of postcopy,
 multifd and TLS: the destination is to be one that knows nothing of xbzrle.
 """
 
+import contextlib
 import os
 import secrets
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,11 +24,6 @@ from machine import Machine, MachineError
 from qmp import QMPError
 
 MODES = ("plain", "qemu-xbzrle", "xbzrle-dev")
-# How an attempt is broken off, how long a channel that stalls is left so, and the
-# status in which the migration then ends.
-BREAKS = {"cancel": "cancelled", "kill": "failed", "cut": "failed", "stop": "cancelled",
-          "drop": "cancelled"}
-STALL_SECONDS = 30
 # Channels that are a file: nobody reads before all is written.
 FILES = ("exec", "fd")
 ENDED = ("completed", "failed", "cancelled")
@@ -49,11 +44,6 @@ class Failed(Exception):
 
 class TimeIsUp(Failed):
     """It is still under way when its time limit is over."""
-
-
-def loopback(state):
-    """Let the loopback interface carry packets ("up"), or drop them ("down")."""
-    subprocess.run(["busybox", "ip", "link", "set", "lo", state], check=True)
 
 
 def wait_for(done, seconds, pause=0.05):
@@ -187,10 +177,10 @@ class Migration:
         self._meet_source()
         self._meet_destination()
         self.progress.say("the guest boots")
-        self._until_pass(WARM_PASSES)
+        self.until_pass(WARM_PASSES)
         self._configure()
-        if o.snapshot:
-            self._snapshot()
+        if o.before:
+            o.before(self)
         if o.break_first:
             self._broken_attempt(*o.break_first)
             self._launch_destination()
@@ -250,8 +240,6 @@ class Migration:
         args = self._machine_args(self.accel) + self._tls_args("client")
         args += o.source_args + self._device_args()
         fds = []
-        if o.snapshot:
-            args += ["-drive", f"if=none,format=qcow2,file={o.snapshot}"]
         if o.xbzrle_dev == machine.FDSET:
             fds.append(os.open("/dev/xbzrle", os.O_RDWR))
             args += ["-add-fd", f"fd={fds[0]},set={os.path.basename(o.xbzrle_dev)}"]
@@ -312,7 +300,7 @@ class Migration:
         number = "{major}.{minor}.{micro}".format(**v["qemu"])
         return f"{number} {v['package']}".strip()
 
-    def _until_pass(self, wanted):
+    def until_pass(self, wanted):
         """Wait until the guest's counter is there."""
         def there():
             passes = self.source.guest_passes() or 0
@@ -353,28 +341,13 @@ class Migration:
             parameters["tls_creds"] = "tls0"
         self.source.qmp.command("migrate-set-parameters", **parameters)
 
-    def _line(self, line):
+    def line(self, line):
         """Give the source's monitor a line; one that begins with ! is to be refused."""
         said = self.source.qmp.human(line.removeprefix("!")).strip()
         self.progress.say(f"{line}: {said or 'done'}")
         self.result["said"][line] = said
         if said.startswith("Error") != line.startswith("!"):
             raise Failed(f"{line}: {said or 'it is not refused'}")
-
-    def _snapshot(self):
-        """Save the guest, let it run, load it: memory has to be as it was."""
-        qmp = self.source.qmp
-        qmp.command("stop")
-        self._line("savevm before")
-        before = memory.whole(self.source)
-        qmp.command("cont")
-        self._until_pass((self.source.guest_passes() or 0) + 2)
-        # It goes on by itself if it runs.
-        qmp.command("stop")
-        self._line("loadvm before")
-        if memory.whole(self.source) != before:
-            raise Failed("memory is not what was saved")
-        qmp.command("cont")
 
     def _poll(self):
         """One look at the migration; returns its status."""
@@ -436,56 +409,34 @@ class Migration:
             raise Failed(f"the migration was broken off, but is still '{self.status}' "
                          f"after 60 s")
 
-    def _stall(self, how):
-        """Let nothing be received for a while; the slowest answer of QMP in ms."""
-        self.progress.say(f"{how}: nothing is received for {STALL_SECONDS} s")
-        if how == "stop":
-            os.kill(self.destination.process.pid, signal.SIGSTOP)
-        else:
-            loopback("down")
-        slowest, deadline = 0, time.monotonic() + STALL_SECONDS
-        while time.monotonic() < deadline:
-            begin = time.monotonic()
-            if self.source.qmp.command("query-migrate")["status"] in ENDED:
-                raise Failed("the migration ended though nothing is received")
-            slowest = max(slowest, time.monotonic() - begin)
-            time.sleep(0.1)
-        return slowest * 1000
-
-    def _broken_attempt(self, how, moment):
-        """Migrate, but cancel, kill the destination or cut a channel in the middle."""
+    def _broken_attempt(self, action, expected, moment):
+        """Migrate, but break it off in the middle, by an action of cases.BREAKS."""
         self.progress.say("migrating, to be broken off after %d %s" % moment)
         self._limits(True)
         # A guest that is slow for a moment writes little: it could end, and be over
         # before anybody looks.
-        self._pauses(BREAKS[how] == "cancelled")
+        self._pauses(expected == "cancelled")
         self._begin()
         while not self._reached(moment):
             if not self._goes_on():
                 raise Failed(f"the migration that was to be broken off was {self.status} "
                              f"before; source: {self.source.said()}")
-        answer = self._stall(how) if how in ("stop", "drop") else 0
-        begin = time.monotonic()
-        if how == "kill":
+        with contextlib.contextmanager(action)(self) as answer:
+            begin = time.monotonic()
+            if expected == "cancelled":
+                self.source.qmp.command("migrate_cancel")
+                answer = max(answer, (time.monotonic() - begin) * 1000)
+            self._wait_for_end()
+            end = (time.monotonic() - begin) * 1000
+            self.progress.say(f"{self.status} after {end:.0f} ms; QMP answered in "
+                              f"{answer:.0f} ms at most; {self._describe()}")
+            if self.status != expected:
+                raise Failed(f"the migration that was to be broken off is {self.status}, "
+                             f"not {expected}")
+            self.result["broken_first"] = {
+                "answer_ms": answer, "end_ms": end,
+                "device_used": all(self.device), "device_released": self._released()}
             self.destination.stop()
-        elif how == "cut":
-            self.source.cut_channel(self.uri)
-        else:
-            self.source.qmp.command("migrate_cancel")
-            answer = max(answer, (time.monotonic() - begin) * 1000)
-        self._wait_for_end()
-        end = (time.monotonic() - begin) * 1000
-        self.progress.say(f"{self.status} after {end:.0f} ms; QMP answered in {answer:.0f} ms "
-                          f"at most; {self._describe()}")
-        if self.status != BREAKS[how]:
-            raise Failed(f"the migration that was to be broken off is {self.status}, "
-                         f"not {BREAKS[how]}")
-        self.result["broken_first"] = {
-            "status": self.status, "answer_ms": answer, "end_ms": end,
-            "device_used": all(self.device), "device_released": self._released()}
-        self.destination.stop()
-        if how == "drop":
-            loopback("up")
         self._limits(False)
         self._pauses(False)
 
@@ -525,7 +476,7 @@ class Migration:
         try:
             while self._goes_on():
                 while lines and self._reached(lines[0][0]):
-                    self._line(lines.pop(0)[1])
+                    self.line(lines.pop(0)[1])
                 slower = held.slower(self._pass(), time.monotonic()) if hold else None
                 if slower:
                     self.source.qmp.command("migrate-set-parameters", max_bandwidth=slower)

@@ -263,7 +263,7 @@ class Options(unittest.TestCase):
                              "64M", "--args=-vga std", "--cancel-first",
                              "2passes", "--at", "1500ms", "x 1", "--at", "setup", "y"])
         self.assertEqual(o.at, [((1500, "ms"), "x 1"), (("setup", "status"), "y")])
-        self.assertEqual(o.break_first, ("cancel", (2, "passes")))
+        self.assertEqual(o.break_first[1:], ("cancelled", (2, "passes")))
         self.assertEqual(o.memory, 64 << 20)
         self.assertEqual(o.args, ["-vga", "std"])
         self.assertEqual(o.name, "plain")
