@@ -10,14 +10,12 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 RIG = os.path.normpath(os.path.join(HERE, "..", "vm", "boot"))
 sys.path.insert(0, os.path.dirname(RIG))
 
-from xbzrig import emulator                                 # noqa: E402
+from xbzrig import common, emulator                         # noqa: E402
 
-# The rig's own exit statuses, see tests/vm/boot --help.
-TIMEOUT = 124
 MEANING = {
-    123: "the kernel's log has an oops, a BUG or a WARNING",
-    TIMEOUT: "it took longer than the time limit, or gave no sign of life",
-    125: "the machine did not boot, or the module could not be loaded",
+    common.EXIT_KLOG: "the kernel's log has an oops, a BUG or a WARNING",
+    common.EXIT_TIMEOUT: "it took longer than the time limit, or gave no sign of life",
+    common.EXIT_RIG: "the machine did not boot, or the module could not be loaded",
 }
 
 

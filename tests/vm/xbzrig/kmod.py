@@ -8,8 +8,6 @@ depmod has never run, and kmod need not be there.
 import lzma
 import re
 
-from .common import RigError
-
 
 def canonical(name):
     """Files are named with - or _, in no order; the kernel says _."""
@@ -30,19 +28,13 @@ def files(kernel):
 
 def load_order(kernel, names):
     """[(name, bytes)] of modules and all that they depend on, in order. What
-    is built in is left out."""
-    if not names:
-        return []
-    found = files(kernel)
-    builtin = {canonical(line.rpartition("/")[2].removesuffix(".ko")) for line
-               in (kernel.modules / "modules.builtin").read_text().splitlines()}
+    is no file is built in, or its lack is seen when it is used."""
+    found = files(kernel) if names else {}
     order = {}
 
     def visit(name):
-        if name in order or name in builtin:
+        if name in order or name not in found:
             return
-        if name not in found:
-            raise RigError(f"kernel {kernel.release} has no module {name}")
         data = read(found[name])
         depends = re.search(rb"\0depends=([^\0]*)\0", data)
         for dependency in filter(None, depends[1].decode().split(",")):
@@ -50,5 +42,5 @@ def load_order(kernel, names):
         order[name] = data
 
     for name in names:
-        visit(canonical(name))
+        visit(name)
     return list(order.items())

@@ -170,7 +170,7 @@ class Machine:
         in milliseconds. So the command to run and the modules to load travel in it as
         files, and nothing has to be quoted for a kernel command line."""
         root = self.directory / "root"
-        for name in ("proc", "sys", "dev", "tmp", "bin", "xbz/own"):
+        for name in ("proc", "sys", "dev", "tmp", "bin", "xbz"):
             (root / name).mkdir(parents=True)
         if not os.path.exists(BUSYBOX):
             raise RigError("busybox-static is not installed; "
@@ -185,36 +185,32 @@ class Machine:
             "XBZ_OUT": str(self.options.out or "/tmp/xbz-out"),
             "SHARE_OUT": "yes" if self.options.out else "",
             **self.config()}
+        own = [(f"{name}.ko", data, "") for name, data in
+               kmod.load_order(self.kernel, self.own_modules())]
+        tested = [(pathlib.Path(path).name, kmod.read(pathlib.Path(path)), parameters)
+                  for path, _, parameters in
+                  (text.partition(" ") for text in self.options.modules)]
         for name, text in (
                 ("run", self._command()),
                 ("keep", "".join(f"{path}\n" for path in self._kept())),
                 ("config", "".join(f"{name}={shlex.quote(value)}\n"
                                    for name, value in config.items())),
-                ("modules", self._own_modules(root / "xbz/own")),
-                ("under-test", self._modules_under_test(root / "xbz"))):
+                ("modules", self._module_list(root / "xbz/own", own)),
+                ("under-test", self._module_list(root / "xbz/tested", tested))):
             (root / "xbz" / name).write_bytes(os.fsencode(text))
         names = "".join(f"{path.relative_to(root)}\n" for path in sorted(root.rglob("*")))
         with open(self.directory / "initramfs", "wb") as file:
             subprocess.run([BUSYBOX, "cpio", "-o", "-H", "newc"], cwd=root, check=True,
                            input=names, text=True, stdout=file, stderr=subprocess.DEVNULL)
 
-    def _own_modules(self, directory):
-        """Lines for guest/init, of the kernel's modules, copied to directory."""
-        lines = []
-        for name, data in kmod.load_order(self.kernel, self.own_modules()):
-            (directory / f"{name}.ko").write_bytes(data)
-            lines.append(f"/xbz/own/{name}.ko\n")
-        return "".join(lines)
-
-    def _modules_under_test(self, directory):
-        """The same for guest/stage2, of those that are tested."""
-        lines = []
-        for number, text in enumerate(self.options.modules):
-            path, *parameters = text.split()
-            (directory / f"under-test-{number}.ko").write_bytes(kmod.read(pathlib.Path(path)))
-            lines.append(" ".join([f"under-test-{number}.ko", pathlib.Path(path).name,
-                                   *parameters]) + "\n")
-        return "".join(lines)
+    @staticmethod
+    def _module_list(directory, modules):
+        """Lines "file parameters", in load order, of [(name, bytes, parameters)], which
+        are copied to directory."""
+        directory.mkdir(parents=True)
+        for name, data, _ in modules:
+            (directory / name).write_bytes(data)
+        return "".join(f"{name} {parameters}\n" for name, _, parameters in modules)
 
     def _command(self):
         """The script that runs the command where and as we were called."""
