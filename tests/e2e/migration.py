@@ -122,15 +122,15 @@ class Migration:
         self.source = self.destination = self.uri = None
         self._forget()
         self.result = {
-            "name": options.name, "mode": options.mode, "status": "failed", "error": None,
-            "kernel": os.uname().release, "kvm": None, "src_version": None,
-            "dst": None, "dst_package": None, "dst_version": None,
-            "total_ms": None, "downtime_ms": None, "passes": None, "bytes": None,
-            "multifd_bytes": None, "pages_raw": None, "pages_delta": None,
-            "bytes_per_dirty_page": None, "xbzrle": None, "postcopy": False, "throttled": 0,
-            "device_used": False, "device_released": None, "queues": None,
-            "memory": None, "memory_identical": None, "resumed": None,
-            "broken_first": None, "hops": [], "said": {}, "src_stderr": "", "dst_stderr": "",
+            "name": options.name, "mode": options.mode, "status": "failed",
+            "kernel": os.uname().release,
+            **dict.fromkeys((
+                "error", "kvm", "src_version", "dst", "dst_package", "dst_version", "total_ms",
+                "downtime_ms", "passes", "bytes", "multifd_bytes", "pages_raw", "pages_delta",
+                "bytes_per_dirty_page", "xbzrle", "device_released", "queues", "memory",
+                "memory_identical", "resumed", "broken_first")),
+            "device_used": False, "postcopy": False, "throttled": 0, "hops": [], "said": {},
+            "src_stderr": "", "dst_stderr": "",
         }
 
     def run(self):
