@@ -52,6 +52,7 @@ class Machine:
     transport = ""
     # How it is told to end.
     end = "poweroff -f"
+    emulated = ""
 
     def __init__(self, kernel, options):
         self.kernel = kernel
@@ -64,6 +65,9 @@ class Machine:
         self.log = self.directory / "machine.log"
         self.streams = self.directory / "streams"
         self.streams.mkdir()
+        # At the same path inside.
+        self.out = options.out or self.directory / "out"
+        self.out.mkdir(parents=True, exist_ok=True)
         self.files = []
         for stream in STREAMS:
             (self.streams / stream).touch()
@@ -87,9 +91,6 @@ class Machine:
     def own_modules(self):
         """Names of the kernel's modules that this boot needs."""
         return ()
-
-    def config(self):
-        return {}
 
     # The common part.
 
@@ -182,9 +183,9 @@ class Machine:
         config = {
             "TRANSPORT": self.transport,
             "END": self.end,
-            "XBZ_OUT": str(self.options.out or "/tmp/xbz-out"),
-            "SHARE_OUT": "yes" if self.options.out else "",
-            **self.config()}
+            "EMULATED": self.emulated,
+            "XBZ_OUT": str(self.out),
+            "STREAMS": str(self.streams)}
         own = [(f"{name}.ko", data, "") for name, data in
                kmod.load_order(self.kernel, self.own_modules())]
         tested = [(pathlib.Path(path).name, kmod.read(pathlib.Path(path)), parameters)
@@ -216,7 +217,7 @@ class Machine:
         """The script that runs the command where and as we were called."""
         env = {name: value for name, value in os.environ.items()
                if name in ("PATH", "HOME", "LANG", "TERM") or name.startswith("XBZ_")}
-        env |= {"TMPDIR": "/tmp", "XBZ_OUT": str(self.options.out or "/tmp/xbz-out"),
+        env |= {"TMPDIR": "/tmp", "XBZ_OUT": str(self.out),
                 "XBZ_KERNEL": self.kernel.release}
         assignments = " ".join(shlex.quote(f"{name}={value}") for name, value in env.items())
         return (f"cd {shlex.quote(os.getcwd())} || exit {EXIT_RIG}\n"
@@ -274,6 +275,7 @@ class Qemu(Machine):
                 intel and options.kvm and "kvm_intel" not in kmod.files(kernel))
         else:
             self.hardware = accel == "kvm"
+        self.emulated = "" if self.hardware else "yes"
         self.kvm = "kvm_intel" if self.hardware and intel else "kvm_amd"
 
     def own_modules(self):
@@ -294,9 +296,6 @@ class Qemu(Machine):
             words.append(f"tsc_early_khz={mhz[1]}000")
         return " ".join(words)
 
-    def config(self):
-        return {"EMULATED": "" if self.hardware else "yes"}
-
     def argv(self):
         accel = (["-accel", "kvm", "-cpu", "host"] if self.hardware else
                  ["-accel", "tcg,thread=multi", "-cpu", "max"])
@@ -312,10 +311,7 @@ class Qemu(Machine):
                            f"{'' if self.hardware else self._emulated()} "
                            f"{self.options.append}",
                 "-serial", f"file:{self.klog}"]
-        shares = {"root": "/", "streams": self.streams}
-        if self.options.out:
-            shares["out"] = self.options.out
-        for tag, path in shares.items():
+        for tag, path in (("root", "/"), ("streams", self.streams), ("out", self.out)):
             path = str(path).replace(",", ",,")
             argv += ["-fsdev", f"local,id={tag},path={path},security_model=none,"
                                f"readonly={'on' if tag == 'root' else 'off'},multidevs=remap",
@@ -331,9 +327,6 @@ class Uml(Machine):
     def __init__(self, kernel, options):
         super().__init__(kernel, options)
         self.klog = self.log
-
-    def config(self):
-        return {"STREAMS": str(self.streams)}
 
     def argv(self):
         return [self.kernel.image, f"mem={self.options.mem}",
