@@ -90,17 +90,16 @@ def whole(machine):
 def compare_guests(source, destination, corrupt=False):
     """Compare all memory of two stopped machines.
 
-    Returns {"identical", "bytes", "first", "differing_bytes",
-    "differing_pages"}. With 'corrupt' one byte of what is read from the
-    destination is flipped: the comparison has to find it.
+    Returns {"bytes", "first", "differing_bytes", "differing_pages"}. With
+    'corrupt' one byte of what is read from the destination is flipped: the
+    comparison has to find it.
     """
     sections, others = sections_of(source), sections_of(destination)
-    result = {"identical": False, "bytes": 0, "first": None,
-              "differing_bytes": 0, "differing_pages": 0}
     if sections != others:
-        result["layouts"] = [[f"{start:#x}-{end:#x} {name}" for start, end, name in each]
-                             for each in (sections, others)]
-        return result
+        raise DumpError("memory is laid out differently: " + " against ".join(
+            ", ".join(f"{start:#x}-{end:#x} {name}" for start, end, name in each)
+            for each in (sections, others)))
+    result = {"bytes": 0, "first": None, "differing_bytes": 0, "differing_pages": 0}
     for start, end, _ in sections:
         a, b = read(source, start, end), bytearray(read(destination, start, end))
         if corrupt and end == sections[-1][1]:
@@ -111,5 +110,4 @@ def compare_guests(source, destination, corrupt=False):
         result["differing_bytes"] += count
         result["differing_pages"] += pages
         result["bytes"] += len(a)
-    result["identical"] = result["differing_bytes"] == 0
     return result

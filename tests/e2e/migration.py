@@ -534,13 +534,11 @@ class Migration:
                          f"cannot be compared")
         found = r["memory"] = memory.compare_guests(self.source, self.destination,
                                                     self.o.corrupt)
-        r["memory_identical"] = found["identical"]
-        if found["identical"]:
+        r["memory_identical"] = not found["differing_bytes"]
+        if r["memory_identical"]:
             self.progress.say(f"memory is identical ({found['bytes'] >> 20} MiB)")
             return
-        r["error"] = (f"memory is laid out differently: {found['layouts']}"
-                      if "layouts" in found else
-                      f"memory differs: {found['differing_bytes']} bytes in "
+        r["error"] = (f"memory differs: {found['differing_bytes']} bytes in "
                       f"{found['differing_pages']} pages, the first at {found['first']}")
         self.progress.say(r["error"])
 

@@ -2,9 +2,9 @@
 """How a program of this folder runs itself inside tests/vm/boot."""
 
 import os
-import re
-import subprocess
 import sys
+
+import machine
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 RIG = os.path.normpath(os.path.join(HERE, "..", "vm", "boot"))
@@ -40,8 +40,4 @@ def command(options, out, timeout, argv):
 def newer_qemu(qemu):
     """The QEMU that emulates machines, which is 10.0 or newer, if 'qemu' has deltas
     beside multifd; else None."""
-    said = subprocess.run([qemu, "--version"], stdout=subprocess.PIPE, text=True,
-                          check=True).stdout
-    if int(re.search(r"version (\d+)", said)[1]) < 10:
-        return None
-    return str(emulator.command()[0])
+    return str(emulator.command()[0]) if machine.version(qemu) >= (10, 0) else None

@@ -4,7 +4,9 @@
 import re
 import shutil
 
-from .source import SCRIPTS, CheckError, kernel_scripts, make, run, run_all, version
+from xbzrig import debian, kernels
+
+from .source import SCRIPTS, CheckError, kernel_scripts, make, run, run_all
 
 # What goes into a module: of the product, and of the tests.
 MODULES = (
@@ -57,7 +59,7 @@ def checkpatch(tree):
     # These are files of QEMU, or stand in for its own, and are written as they are.
     files = [name for name in tree.files(".c", ".h", ".S", "Kbuild")
              if not name.startswith(("tests/bench/qemu/", "qemu/common/"))]
-    script, installed = kernel_scripts() / "checkpatch.pl", version(SCRIPTS)
+    script, installed = kernel_scripts() / "checkpatch.pl", debian.installed(SCRIPTS)
     commands, stamps = [], []
     for name in files:
         ignored = NOT_HERE + tuple(kind for pattern, kinds in NOT_FOR
@@ -97,7 +99,7 @@ def build(tree, name, *variables):
         if not (tree.root / folder / "Kbuild").exists():
             continue
         out = tree.out / name / folder
-        status, text = make(tree.root / "scripts/kmodule", tree.kdir(), out, module,
+        status, text = make(tree.root / "scripts/kmodule", kernels.get(kernels.DEFAULT).kdir, out, module,
                             *sources, "W=1", *variables, cwd=tree.root / folder)
         text = text.replace(f"{out.resolve()}/src/", f"{folder}/".removeprefix("./"))
         lines = [line for line in text.splitlines()
@@ -151,7 +153,7 @@ def coccicheck(tree, only=""):
     the scripts only those below a folder, if one is given."""
     source = tree.out / "coccicheck"
     shutil.rmtree(source, ignore_errors=True)
-    everything = [version(SCRIPTS, "coccinelle"), only, COCCI_LEFT_OUT.pattern]
+    everything = [debian.installed(SCRIPTS), debian.installed("coccinelle"), only, COCCI_LEFT_OUT.pattern]
     for name in tree.files(".c", ".h", under=KERNEL_CODE):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(tree.root / name, source / name)

@@ -57,14 +57,6 @@ class Tree:
         path.mkdir(parents=True, exist_ok=True)
         return path / cache.key(*map(str, parts)) if parts else path
 
-    def kdir(self):
-        """The kernel headers that the module is built against: the newest."""
-        names = [name for name in debian.installed("linux-headers-*")
-                 if re.fullmatch(r"linux-headers-\d.*\d-amd64", name)]
-        if not names:
-            raise CheckError("no kernel's headers are installed: tests/vm/provision lint")
-        return pathlib.Path("/usr/src") / max(names, key=debian.version_key)
-
 
 def run(argv, cwd=None, env=None, timeout=600):
     """(status, output) of a command, stderr with it; CheckError if it hangs or
@@ -94,11 +86,6 @@ def make(*arguments, cwd=None):
            if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "O")}
     env.update(MAKEFLAGS=f"-k -j{JOBS} --output-sync=target", LC_ALL="C")
     return run(arguments, cwd=cwd, env=env)
-
-
-def version(*packages):
-    """What is installed of them, as text."""
-    return str([debian.installed(package) for package in packages])
 
 
 def kernel_scripts():

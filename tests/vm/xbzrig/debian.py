@@ -99,23 +99,22 @@ def unpack(package, version, work, apt=None):
 
 
 def download_source(package, version, directory, log, suite=None):
-    """Fetch a source package into directory; the path of its .dsc.
+    """Fetch a source package into directory.
 
     The system's apt configuration hardly ever has deb-src on. So we have our
     own: the same mirrors and keys, other lists, and nothing of it outside the
     cache. suite names another Debian release than the machine's.
     """
-    def fetch(renew):
-        progress.run(f"downloading the source of {package} {version}",
-                     ["apt-get", "-q", "source", "--download-only", "--only-source",
-                      f"{package}={version}"], log, cwd=directory, quiet=not renew,
-                     env=_environment(_source_config(suite, renew)))
-
-    try:
-        fetch(False)
-    except RigError:
-        fetch(True)
-    return next(directory.glob("*.dsc"))
+    for renew in (False, True):
+        try:
+            progress.run(f"downloading the source of {package} {version}",
+                         ["apt-get", "-q", "source", "--download-only", "--only-source",
+                          f"{package}={version}"], log, cwd=directory, quiet=not renew,
+                         env=_environment(_source_config(suite, renew)))
+            return
+        except RigError:
+            if renew:
+                raise
 
 
 def newest_source(package, suite, upstream=""):

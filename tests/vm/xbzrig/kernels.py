@@ -41,10 +41,6 @@ class Kernel:
     make: str = "make"              # the command that takes it, with arguments
     uml: bool = False
 
-    def module_default(self, checkout):
-        """Where the project's Makefile puts xbzrle.ko for this kernel."""
-        return checkout / "build" / ("uml" if self.uml else self.release) / "xbzrle.ko"
-
 
 def get(name):
     """The kernel of that name, fetched or built if it is not in the cache."""
