@@ -6,7 +6,6 @@ The artifact is what is left of the build tree when all is removed that
 neither booting nor compiling a module against it needs.
 """
 
-import dataclasses
 import os
 import pathlib
 import re
@@ -24,20 +23,14 @@ LEFT_OUT = [f"{path}/*.[chS]" for path in (
         "*.dts", "*.dtsi", "*.rst", "tools/perf", "tools/testing"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """What makes one kernel another than the next."""
-    configs: tuple      # names in configs/, laid on allnoconfig one upon the other
-    arch: str = "x86"   # as make's ARCH has it
-    target: str = "bzImage"
-    image: str = "arch/x86/boot/bzImage"
-
-
+# make's ARCH, and names in configs/, laid on allnoconfig one upon the other.
 RECIPES = {
-    "uml": Recipe(("common", "uml"), arch="um", target="linux", image="linux"),
-    "debug": Recipe(("common", "x86", "debug")),
-    "kcsan": Recipe(("common", "x86", "kcsan")),
+    "uml": ("um", "common", "uml"),
+    "debug": ("x86", "common", "x86", "debug"),
+    "kcsan": ("x86", "common", "x86", "kcsan"),
 }
+# By make's ARCH; what make has to make is called so.
+IMAGES = {"um": "linux", "x86": "arch/x86/boot/bzImage"}
 
 # What building a module against the tree needs, of any of them.
 KEPT = re.compile(
@@ -49,34 +42,32 @@ KEPT = re.compile(
 
 def get(name):
     """The kernel of that name, built if it is not in the cache."""
-    recipe = RECIPES[name]
-    uml = recipe.arch == "um"
-    source = debian.installed(SOURCE)
-    if not source:
+    arch, *configs = RECIPES[name]
+    uml = arch == "um"
+    version = debian.installed(SOURCE).get(SOURCE)
+    if not version:
         raise RigError(f"{SOURCE} is not installed; `tests/vm/provision "
                        f"{'uml' if uml else 'debug'}` installs it and what builds it")
-    version = source[SOURCE]
-    config = "".join((RIG / f"configs/{part}.config").read_text() for part in recipe.configs)
-    key = cache.key(version, repr(recipe), config, pathlib.Path(__file__))
+    config = "".join((RIG / f"configs/{part}.config").read_text() for part in configs)
+    key = cache.key(version, config, pathlib.Path(__file__))
     tree = cache.obtain(name, f"{version}-{key}",
-                        lambda work: _build(work, name, recipe, config))
+                        lambda work: _build(work, name, arch, config))
     release = (tree / "include/config/kernel.release").read_text().strip()
-    return Kernel(name=name, release=release, image=tree / recipe.image,
+    return Kernel(name=name, release=release, image=tree / IMAGES[arch],
                   modules=None if uml else tree, kdir=tree,
                   make="make ARCH=um" if uml else "make", uml=uml)
 
 
-def _build(work, name, recipe, config):
+def _build(work, name, arch, config):
     log = work / "log"
     env = cache.ccache_environment()
     progress.run(f"unpacking {SOURCE}",
                  ["tar", "-C", work, "--strip-components=1", "-I", "xz -T0",
                   *(f"--exclude={SOURCE}/{pattern}" for pattern in LEFT_OUT),
                   "-xf", f"/usr/src/{SOURCE}.tar.xz"], log)
-    _free_9p(work)
     (work / "rig.config").write_text(config)
     # So that uname -r, and what is built for it, tells one from the other.
-    make = ["make", "-C", work, f"ARCH={recipe.arch}", "CC=ccache gcc",
+    make = ["make", "-C", work, f"ARCH={arch}", "CC=ccache gcc",
             f"LOCALVERSION=-{name}",
             # Looks for local symbols that are exported, with a shell, nm and awk for
             # each object, a tenth of a second; Debian did that with the same source.
@@ -85,16 +76,9 @@ def _build(work, name, recipe, config):
                  env=dict(env, KCONFIG_ALLCONFIG=str(work / "rig.config")))
     _check_config(work, name, config)
     progress.run(f"building the kernel {name}",
-                 [*make, f"-j{os.cpu_count()}", recipe.target, "modules"], log, env=env)
-    _prune(work, recipe)
-
-
-def _free_9p(tree):
-    """9p over virtio without TCP/IP, as later kernels have it: 56 objects of 821. 6.1
-    asks for it, and uses of it what is in net/core."""
-    kconfig = tree / "fs/9p/Kconfig"
-    kconfig.write_text(kconfig.read_text().replace("depends on INET && NET_9P",
-                                                   "depends on NET_9P"))
+                 [*make, f"-j{os.cpu_count()}", os.path.basename(IMAGES[arch]), "modules"],
+                 log, env=env)
+    _prune(work, IMAGES[arch])
 
 
 def _check_config(tree, name, config):
@@ -107,12 +91,12 @@ def _check_config(tree, name, config):
                        "misspelt name, or a dependency that is not set")
 
 
-def _prune(tree, recipe):
+def _prune(tree, image):
     for directory, _, files in os.walk(tree, topdown=False):
         for name in files:
             path = os.path.join(directory, name)
             kept = os.path.relpath(path, tree)
-            if kept != recipe.image and not KEPT.search(kept):
+            if kept != image and not KEPT.search(kept):
                 os.unlink(path)
         if not os.listdir(directory):
             os.rmdir(directory)
