@@ -34,15 +34,9 @@ EMPTIED = ("/tmp", "/var/tmp", "/run")
 
 def kvm_usable():
     """Whether /dev/kvm is there, is ours, and can be nested once more."""
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return False
-    for vendor in ("kvm_amd", "kvm_intel"):
-        try:
-            nested = pathlib.Path(f"/sys/module/{vendor}/parameters/nested").read_text()
-        except OSError:
-            continue
-        return nested.strip() in ("1", "Y")
-    return False
+    nested = pathlib.Path("/sys/module").glob("kvm_*/parameters/nested")
+    return os.access("/dev/kvm", os.R_OK | os.W_OK) and \
+        any(path.read_text().strip() in ("1", "Y") for path in nested)
 
 
 class Machine:
@@ -53,6 +47,7 @@ class Machine:
     # How it is told to end.
     end = "poweroff -f"
     emulated = ""
+    klog_name = "kernel.log"
 
     def __init__(self, kernel, options):
         self.kernel = kernel
@@ -60,9 +55,9 @@ class Machine:
         self.child = None
         self.watcher = None
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="xbz-rig-"))
-        self.klog = self.directory / "kernel.log"
-        # What the machine's own process prints; for UML it is the kernel log.
+        # What the machine's own process prints.
         self.log = self.directory / "machine.log"
+        self.klog = self.directory / self.klog_name
         self.streams = self.directory / "streams"
         self.streams.mkdir()
         # At the same path inside.
@@ -323,10 +318,8 @@ class Uml(Machine):
     """A machine that is a process: User Mode Linux."""
 
     transport = "hostfs"
-
-    def __init__(self, kernel, options):
-        super().__init__(kernel, options)
-        self.klog = self.log
+    # What it prints itself is the kernel log.
+    klog_name = "machine.log"
 
     def argv(self):
         return [self.kernel.image, f"mem={self.options.mem}",
