@@ -87,24 +87,26 @@ deb: setup-deb
 	@ls $(O)/deb/*.deb
 
 help:
-	@echo 'make            the module for the running kernel (or KDIR=...), libxbzrle, xbzctl'
+	@echo 'make            the module (KDIR=...: not for this kernel), libxbzrle, xbzctl'
 	@echo 'make xbzimg     delta images: build/xbzimg and its plugin of nbdkit'
-	@echo 'make install    all but the module and xbzimg (DESTDIR, PREFIX); install-xbzimg that'
+	@echo 'make install    all but the module (DESTDIR, PREFIX); install-xbzimg: xbzimg'
 	@echo 'make deb        Debian packages of all of it, in build/deb'
 	@echo 'make demo       a busy guest, migrated three times; TOP=SECONDS: and xbzctl top'
 	@echo 'make clean      removes build/'
 	@echo
 	@echo 'make check      all tests that a change has to pass; needs root. Its parts:'
-	@echo '  make check-PART: lint, image, fuzz, unit, vm, interop, kunit, device, netlink, short, e2e'
-	@echo 'make check-matrix  the other kernels: check-kernel-NAME for 6.12, 7.3, debug, kcsan,'
-	@echo '                and check-faults, whether the last two find faults'
-	@echo 'make check-deb, check-debian13, check-admin, check-mutation, check-lint-selftest'
-	@echo '                see testing.rst'
+	@echo '  make check-PART   lint, image, fuzz, unit, vm, interop, kunit, device,'
+	@echo '                netlink, short, e2e'
+	@echo 'make check-matrix   the other kernels: check-kernel-NAME for 6.12, 7.3, debug,'
+	@echo '                kcsan, and check-faults, whether the last two find faults'
+	@echo 'make check-deb, check-debian13, check-admin, check-mutation,'
+	@echo '                check-lint-selftest: see testing.rst'
 	@echo 'make coverage   which lines of kmod/ and lib/ the tests run'
-	@echo 'make bench      measures; bench-cache, -cancel, -codec, -device, -images, -queues, -scan, -wire'
+	@echo 'make bench      measures; bench-cache, -cancel, -codec, -device, -images,'
+	@echo '                -queues, -scan, -wire'
 	@echo
-	@echo 'KERNEL=NAME     the kernel that tests boot, QEMU=7.2, 10.0 or 10.2 what sends for demo'
-	@echo '                and check-e2e; ALL=1 runs all cases of check-e2e;'
+	@echo 'KERNEL=NAME     the kernel that tests boot; QEMU=7.2, 10.0 or 10.2 what sends'
+	@echo '                for demo and check-e2e; ALL=1: all cases of check-e2e.'
 	@echo '                Documentation/testing.rst has all of it'
 
 clean:
