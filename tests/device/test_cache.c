@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the cache keeps when it is too small, and what becomes of its memory.
+ * Fails if a page that pays goes for one that does not, if hits depend on the
+ * number of queues, or if memory outlives what drops the cache.
  */
 #include "harness.h"
 

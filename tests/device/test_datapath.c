@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The data path without KVM: bits set by hand, batches decoded into a copy of
- * the memory. Errors and the ten invariants have programs of their own.
+ * the memory. Errors and the ten invariants have programs of their own. Fails
+ * if the copy differs, or a counter or a ring's position is wrong.
  */
 #include "harness.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What /proc/PID/fdinfo tells of a session and of the device: which session it
- * is, and nothing else. The rest is netlink's.
+ * is, and nothing else. The rest is netlink's. Fails if the line is another
+ * session's, tells more, or is not there.
  */
 #include "fixture.h"
 

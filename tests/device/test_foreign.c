@@ -2,6 +2,7 @@
 /*
  * Other processes: a session belongs to the address space that called SETUP, a
  * VM to the one that made it. The device is everybody's who has opened it.
+ * Fails if a session serves another address space, or takes another's VM.
  */
 #include "fixture.h"
 

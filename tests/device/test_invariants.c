@@ -2,7 +2,8 @@
 /*
  * The invariants of Documentation/design.rst that need no VM, a test or more
  * for each, named after it. Those about KVM's log are in test_invariants_log.c,
- * the one about secrets in test_secrets.c.
+ * the one about secrets in test_secrets.c. A test fails if its invariant is
+ * broken; tests/mutation breaks them.
  */
 #include "harness.h"
 

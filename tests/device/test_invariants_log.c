@@ -2,7 +2,8 @@
 /*
  * The invariants of Documentation/design.rst that are about KVM's dirty log, a
  * test or more for each, named after it. The VM is tests/fakevm's. How logs and
- * regions lie to each other is test_kvmlog.c's.
+ * regions lie to each other is test_kvmlog.c's. A test fails if its invariant is
+ * broken; tests/mutation breaks them.
  */
 #include "fakevm.h"
 

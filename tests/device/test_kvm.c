@@ -2,7 +2,8 @@
 /*
  * The real KVM: a guest of five instructions writes to its memory while it is
  * encoded. And whether tests/fakevm says what KVM says, since most tests of the
- * log stand on that. `run --kvm` includes this program.
+ * log stand on that. Fails if what the guest writes does not arrive, or if the
+ * two differ.
  */
 #include "fakevm.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KVM's dirty log in all the ways in which slots can lie in regions, and with
- * slots that change under the session. The VM is tests/fakevm's.
+ * slots that change under the session. The VM is tests/fakevm's. Fails if a bit
+ * is lost, or comes out at another page than the one that was written.
  */
 #include "fakevm.h"
 

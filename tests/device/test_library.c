@@ -2,6 +2,8 @@
 /*
  * libxbzrle against the real module: its mappings, its ring positions and what
  * it makes of errors. What the module does with the calls is the other tests'.
+ * Fails if it maps the wrong memory, hands out batches from the wrong place, lets
+ * a position pass that it has not given, or loses an error.
  */
 #include "fakevm.h"
 #include "harness.h"

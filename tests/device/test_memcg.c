@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A process whose memory cgroup is short of memory: the cache is optional, so it
- * never costs the process its life, and reclaim gets it back.
+ * never costs the process its life, and reclaim gets it back. Fails if the
+ * process is killed, or if reclaim gets nothing, or other cgroups' pages.
  */
 #include "fixture.h"
 

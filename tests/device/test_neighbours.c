@@ -2,7 +2,8 @@
 /*
  * Other threads of the process that take away, at any moment, what a call is
  * just working on: the guest's memory, KVM's slots, the VM's file. The calls say
- * what they could not do, and no bit is lost by it.
+ * what they could not do, and no bit is lost by it. Fails if one is, or if the
+ * kernel complains.
  */
 #include "fakevm.h"
 

@@ -2,7 +2,7 @@
 /*
  * Invariant 9: secrets die with the session. What the process can still see of
  * a dead session it looks at; for the rest xbz_fakevm looks through all memory
- * for a page that only the guest had.
+ * for a page that only the guest had. Fails if either finds it.
  */
 #include "fakevm.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * libxbzrle's workers against the real module: whatever is dirtied while they
- * encode, are paused and stopped, arrives in the end.
+ * encode, are paused and stopped, arrives in the end. Fails if a page does not,
+ * or if batches are lost, doubled or out of order.
  */
 #include "harness.h"
 
