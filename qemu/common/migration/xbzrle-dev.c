@@ -3,19 +3,12 @@
  *
  * The kernel module harvests KVM's dirty logs, encodes dirty pages against the
  * copies it keeps, and leaves finished records of the RAM stream in rings.
- * Here are the session's life, and the way of its batches into the stream; its
- * RAM blocks are in xbzrle-blocks.c, kvm-harvest.c hands out KVM's slots, and
- * ram.c says what happens when.
+ * Here is the session's life; its RAM blocks are in xbzrle-blocks.c, the way of
+ * its batches into the stream is in xbzrle-send.c, kvm-harvest.c hands out KVM's
+ * slots, and ram.c says what happens when.
  *
  * The session pointer changes with the BQL held.  The migration thread may use
  * it without: the session is closed when that thread has done its work.
- *
- * A session with several queues encodes in libxbzrle's threads, one for each
- * queue, ahead of the migration thread.  They know nothing of QEMU's locks, so
- * they are paused before anybody here changes a bitmap, which QEMU does word by
- * word and not bit by bit, and work again from the next batch that is asked
- * for.  A page whose bit was taken counts as dirty until its batch was asked
- * for, so nothing is said to be clean that has not been put into the stream.
  *
  * A session that fails is given up, and the migration goes on without.  Batches
  * that were made are sent; then QEMU sends what the bitmaps, which stay the
@@ -29,7 +22,6 @@
 #include "qemu/osdep.h"
 #include <xbzrle/xbzrle.h>
 #include "qemu/error-report.h"
-#include "qemu/units.h"
 #include "qapi/error.h"
 #include "exec/kvm_harvest.h"
 #include "exec/target_page.h"
@@ -39,69 +31,24 @@
 #include "xbzrle-dev.h"
 #include "xbzrle-end.h"
 #include "xbzrle-queues.h"
-#include "xbzrle-zerocopy.h"
-
-/*
- * A queue's ring, and what all of them may have together; with MSG_ZEROCOPY so
- * many times as much, because space is in use until the peer has the bytes.
- */
-#define RING_BYTES_MAX (1 * MiB)
-#define RINGS_BYTES (8 * MiB)
-#define RING_ZEROCOPY 4
-
-/*
- * The RAM stage looks at its clock between batches.  xbzrle_workers_pace()
- * bounds them for pages that are sent, this does it for unchanged ones.
- */
-#define BATCH_PAGES 2048
-
-/*
- * Makes a thread that encodes stop at the next page.  Nobody else uses it, and
- * without a handler it is ignored.
- */
-#define PAUSE_SIGNAL SIGURG
-
-/**
- * struct XbzrleDevQueue: positions in a queue's ring
- *
- * @put: behind the last batch put into the stream
- * @released: what was given back
- */
-typedef struct XbzrleDevQueue {
-    uint64_t put;
-    uint64_t released;
-} XbzrleDevQueue;
+#include "xbzrle-send.h"
 
 typedef struct XbzrleDev {
     struct xbzrle_session *session;
     unsigned int nr_queues;
-    struct xbzrle_workers *workers;
     /* Whether it can harvest KVM's logs */
     bool has_vm;
-    /* Protects the next one, and cache_bytes when the session fails */
-    QemuMutex lock;
-    /* Nobody encodes */
-    bool paused;
     XbzrleBlocks *blocks;
-    XbzrleDevQueue *queues;
-    /* Bytes put since the last flush, and how many are worth one */
-    uint64_t unflushed;
-    uint64_t flush_bytes;
+    XbzrleSend *send;
     /* Pages put since the counters were brought up to date */
     uint64_t pages_put;
-    /* Begin of the rate limit's window, in ms and bytes, and what it paid */
-    int64_t window_start;
-    uint64_t window_bytes;
-    uint64_t window_paid;
-    /* What sends batches, if they do not go through the stream's buffers */
-    XbzrleZeroCopy *zerocopy;
-    /* What sends whole pages, if they do not go through the stream */
-    XbzrleMultifd *multifd;
     bool last_stage;
     /* It makes no more batches; QEMU reads KVM's logs; QEMU sends */
     bool failed;
     bool handed_back;
     bool fell_back;
+    /* Protects cache_bytes when the session fails */
+    QemuMutex lock;
 } XbzrleDev;
 
 static XbzrleDev *dev;
@@ -204,19 +151,13 @@ static int setup_session(Error **errp)
         .size = sizeof(cfg),
         .nr_queues = dev->nr_queues,
         .vm_fd = -1,
-        .ring_bytes = MIN(RING_BYTES_MAX,
-                          pow2floor(RINGS_BYTES / dev->nr_queues)),
+        .ring_bytes = xbzrle_send_ring_bytes(dev->send),
         .cache_bytes = migrate_xbzrle_cache_size(),
         .name = qemu_get_vm_name(),
     };
     bool manual_protect = false;
     int ret;
 
-    if (migrate_multifd()) {
-        cfg.ring_bytes = xbzrle_multifd_ring_bytes(dev->nr_queues);
-    } else if (dev->zerocopy) {
-        cfg.ring_bytes *= RING_ZEROCOPY;
-    }
     dev->has_vm = kvm_harvest_possible(&cfg.vm_fd, &manual_protect);
     if (dev->has_vm && manual_protect) {
         cfg.flags |= XBZRLE_SETUP_MANUAL_PROTECT;
@@ -229,126 +170,20 @@ static int setup_session(Error **errp)
     return ret;
 }
 
-static void pause_signal(int signal)
-{
-}
-
-static int start_workers(Error **errp)
-{
-    const struct sigaction act = {
-        .sa_handler = pause_signal,
-        .sa_flags = SA_RESTART,
-    };
-    struct xbzrle_workers_config cfg = {
-        .size = sizeof(cfg),
-        .batch_pages = BATCH_PAGES,
-        .signal = PAUSE_SIGNAL,
-    };
-    int ret;
-
-    sigaction(PAUSE_SIGNAL, &act, NULL);
-    ret = xbzrle_workers_start(&dev->workers, dev->session, &cfg);
-    if (ret) {
-        error_setg_errno(errp, -ret, "Could not start %u threads",
-                         dev->nr_queues);
-    }
-    dev->paused = true;
-    if (!ret && migrate_multifd()) {
-        dev->multifd = xbzrle_multifd_new(dev->session, dev->workers,
-                                          dev->nr_queues, errp);
-        ret = dev->multifd ? 0 : -EPROTO;
-    }
-    return ret;
-}
-
-/*
- * Until the next batch is asked for.  Called with bitmap_mutex held, which
- * whoever asks has, too, or by who asks.
- */
-static void pause_workers(void)
-{
-    QEMU_LOCK_GUARD(&dev->lock);
-    xbzrle_workers_pause(dev->workers);
-    dev->paused = true;
-}
-
 void xbzrle_dev_pause(void)
 {
     if (dev) {
-        pause_workers();
-    }
-}
-
-/* Returns whether they were paused. */
-static bool resume_workers(bool last_stage)
-{
-    QEMU_LOCK_GUARD(&dev->lock);
-    if (!dev->paused) {
-        return false;
-    }
-    dev->paused = false;
-    xbzrle_workers_resume(dev->workers,
-                          last_stage ? XBZRLE_ENCODE_LAST_STAGE : 0);
-    return true;
-}
-
-/* Fits the batches to the stream, which took @bytes in @ns. */
-static void set_pace(QEMUFile *f, uint64_t bytes, uint64_t ns)
-{
-    dev->flush_bytes = xbzrle_workers_pace(dev->workers, compat_rate_limit(f),
-                                           bytes, ns);
-}
-
-/*
- * The limit is checked between batches, so a window of it sends up to a batch too
- * much.  The next window pays for that.
- */
-static void keep_rate(QEMUFile *f)
-{
-    MigrationState *s = migrate_get_current();
-    uint64_t limit = compat_rate_limit(f);
-    uint64_t used;
-
-    if (dev->window_start == s->iteration_start_time) {
-        return;
-    }
-    used = s->iteration_initial_bytes - dev->window_bytes + dev->window_paid;
-    dev->window_start = s->iteration_start_time;
-    dev->window_bytes = s->iteration_initial_bytes;
-    /* Not for more than a window: the limit may have been changed. */
-    dev->window_paid = limit && used > limit ? MIN(used - limit, limit) : 0;
-    compat_count_rate(f, dev->window_paid);
-}
-
-/* Nobody reads a send's memory any more. */
-static void zerocopy_done(void *opaque, unsigned int queue, uint64_t end)
-{
-    xbzrle_workers_release(dev->workers, queue, end);
-}
-
-static void start_zerocopy(QEMUFile *f)
-{
-    Error *err = NULL;
-
-    if (!migrate_get_current()->xbzrle_dev_zerocopy || migrate_multifd()) {
-        return;
-    }
-    dev->zerocopy = xbzrle_zerocopy_new(qemu_file_get_ioc(f), zerocopy_done,
-                                        NULL, &err);
-    if (!dev->zerocopy) {
-        error_prepend(&err, "xbzrle-dev-zerocopy cannot be had: ");
-        error_append_hint(&err, "Going on with copies.\n");
-        warn_report_err(err);
+        xbzrle_send_pause(dev->send);
     }
 }
 
 /*
  * The session makes no more batches, and has no part in the migration once those
- * that it made are sent.  Called as pause_workers() is.
+ * that it made are sent.  Called as xbzrle_send_pause() is.
  */
 static void dev_fail(Error *err)
 {
-    pause_workers();
+    xbzrle_send_pause(dev->send);
     if (dev->failed) {
         error_free(err);
         return;
@@ -426,28 +261,26 @@ void xbzrle_dev_open(QEMUFile *f)
     dev->session = session;
     dev->nr_queues = xbzrle_queues(
         migrate_get_current()->xbzrle_dev_queues);
-    dev->queues = g_new0(XbzrleDevQueue, dev->nr_queues);
+    dev->send = xbzrle_send_new(f, dev->nr_queues);
+    /*
+     * Other than ours, threads' accesses are in no RCU section, and a packet that
+     * is not full keeps its block from one to the next.
+     */
+    dev->blocks = xbzrle_blocks_new(session,
+                                    dev->nr_queues > 1 || migrate_multifd());
     qemu_mutex_init(&dev->lock);
 
-    start_zerocopy(f);
     ret = setup_session(&err);
     if (!ret) {
-        ret = start_workers(&err);
+        ret = xbzrle_send_start(dev->send, f, session, dev->blocks, &err);
     }
     if (!ret) {
-        /*
-         * Other than ours, threads' accesses are in no RCU section, and a packet
-         * that is not full keeps its block from one to the next.
-         */
-        dev->blocks = xbzrle_blocks_new(session,
-                                        dev->nr_queues > 1 || dev->multifd);
         ret = xbzrle_blocks_add_all(dev->blocks, &err);
     }
     if (ret) {
         xbzrle_dev_close();
         warn_fallback(path, ret, err);
     } else {
-        set_pace(f, 0, 0);
         xbzrle_counters.cache_miss = 0;
         update_counters();
         qatomic_set(&queues_used, dev->nr_queues);
@@ -463,17 +296,12 @@ void xbzrle_dev_close(void)
     if (!d) {
         return;
     }
-    xbzrle_multifd_free(d->multifd);
     /* Batches that nobody asked for are lost; so is the migration, then. */
-    xbzrle_workers_stop(d->workers);
-    xbzrle_zerocopy_free(d->zerocopy);
+    xbzrle_send_free(d->send);
     kvm_harvest_stop();
-    if (d->blocks) {
-        xbzrle_blocks_free(d->blocks);
-    }
+    xbzrle_blocks_free(d->blocks);
     dev = NULL;
     xbzrle_end_session(d->session);
-    g_free(d->queues);
     qemu_mutex_destroy(&d->lock);
     g_free(d);
 }
@@ -529,42 +357,15 @@ static void hand_back(void)
     }
 }
 
-/*
- * A batch that was made before the session failed, or before postcopy, from
- * which on no batch can be sent.  Returns whether there is one.
- */
-static bool waiting_batch(unsigned int *queue, struct xbzrle_batch *batch)
-{
-    int ret;
-
-    do {
-        /* Each queue may have failed. */
-        ret = xbzrle_workers_next(dev->workers, queue, batch);
-    } while (ret < 0 && ret != -EAGAIN);
-    return ret > 0;
-}
-
 int64_t xbzrle_dev_take_back(void)
 {
-    struct xbzrle_batch batch;
-    unsigned int queue;
-    int64_t delta = 0, ret;
-    Error *err = NULL;
+    int64_t delta;
 
     if (!dev) {
         return 0;
     }
-    while (waiting_batch(&queue, &batch)) {
-        ret = xbzrle_blocks_redirty(dev->blocks, batch.data, batch.bytes,
-                                    batch.flags & XBZRLE_ENCODE_WHOLE_APART);
-        if (ret < 0) {
-            error_setg(&err, "xbzrle: the module has made a malformed batch");
-            qemu_file_set_error_obj(migrate_get_current()->to_dst_file, ret,
-                                    err);
-            break;
-        }
-        delta += ret - (int64_t)batch.pages;
-    }
+    delta = xbzrle_send_take_back(dev->send,
+                                  migrate_get_current()->to_dst_file);
     trace_xbzrle_dev_take_back(delta);
     drop_cache();
     return delta;
@@ -600,7 +401,7 @@ uint64_t xbzrle_dev_sync(uint64_t *dirty)
         return 0;
     }
     /* Until the caller has added what QEMU knows itself, and longer */
-    pause_workers();
+    xbzrle_send_pause(dev->send);
     xbzrle_dev_update_blocks(dirty);
     if (!dev->failed) {
         new_dirty = sync_session();
@@ -619,7 +420,7 @@ bool xbzrle_dev_clear(RAMBlock *rb, unsigned long start, unsigned long npages)
     if (!dev) {
         return false;
     }
-    pause_workers();
+    xbzrle_send_pause(dev->send);
     /* If it fails, the next sync has the pages sent: no harm but bytes. */
     ret = dev->failed ? -EIO : xbzrle_blocks_clear(dev->blocks, rb, start,
                                                    npages);
@@ -632,7 +433,7 @@ void xbzrle_dev_update_blocks(uint64_t *dirty)
     Error *err = NULL;
 
     if (dev && xbzrle_blocks_changed(dev->blocks)) {
-        pause_workers();
+        xbzrle_send_pause(dev->send);
         *dirty += xbzrle_blocks_update(dev->blocks, &err);
         if (err) {
             dev_fail(err);
@@ -640,106 +441,10 @@ void xbzrle_dev_update_blocks(uint64_t *dirty)
     }
 }
 
-/*
- * What a batch's status means.  Only memory that cannot be read, by nobody,
- * fails the migration.
- */
-static int check_batch(QEMUFile *f, const struct xbzrle_batch *batch)
-{
-    bool fault = batch->status & XBZRLE_STATUS_FAULT;
-    Error *err = NULL;
-
-    if (!(batch->status & (XBZRLE_STATUS_FAULT | XBZRLE_STATUS_LOG))) {
-        return 0;
-    }
-    error_setg(&err, "%s of RAM block '%s' at offset 0x%" PRIx64,
-               fault ? "xbzrle: cannot read memory" :
-                       "KVM does not clear the dirty log",
-               xbzrle_blocks_name(dev->blocks, batch->fault_region),
-               batch->fault_page << TARGET_PAGE_BITS);
-    if (fault) {
-        qemu_file_set_error_obj(f, -EFAULT, err);
-        return -EFAULT;
-    }
-    dev_fail(err);
-    return 0;
-}
-
-/* What went wrong with the socket itself is an error of the stream. */
-static void zerocopy_failed(QEMUFile *f, int ret)
-{
-    Error *err = NULL;
-
-    if (ret < 0 && !qemu_file_get_error(f)) {
-        error_setg_errno(&err, -ret, "Unable to write to socket");
-        qemu_file_set_error_obj(f, -EIO, err);
-    }
-}
-
-static void send_zerocopy(QEMUFile *f, unsigned int queue,
-                          const struct xbzrle_batch *batch)
-{
-    int64_t ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
-    int ret;
-
-    /* What comes before it in the stream */
-    qemu_fflush(f);
-    if (qemu_file_get_error(f)) {
-        return;
-    }
-    ret = xbzrle_zerocopy_send(dev->zerocopy, batch->data, batch->bytes, queue,
-                               batch->end);
-    if (ret < 0) {
-        zerocopy_failed(f, ret);
-        return;
-    }
-    ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - ns;
-    compat_count_sent(f, batch->bytes);
-    set_pace(f, batch->bytes, ns);
-}
-
-static void release_rings(QEMUFile *f)
-{
-    int64_t ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
-    unsigned int i;
-
-    /*
-     * The channel blocks, so nothing points into a ring afterwards.  If the
-     * stream was shut down it keeps the pointers, but will not write.
-     */
-    qemu_fflush(f);
-    ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - ns;
-    if (dev->multifd) {
-        xbzrle_multifd_flushed(dev->multifd, f, ns);
-    }
-    for (i = 0; i < dev->nr_queues; i++) {
-        XbzrleDevQueue *q = &dev->queues[i];
-
-        if (q->put != q->released) {
-            xbzrle_workers_release(dev->workers, i, q->put);
-            q->released = q->put;
-        }
-    }
-    set_pace(f, dev->unflushed, ns);
-    dev->unflushed = 0;
-}
-
-/* Waits until nothing is sent from the rings any more. */
-static void wait_for_zerocopy(QEMUFile *f)
-{
-    int ret = 0;
-
-    while (dev->zerocopy && !ret && xbzrle_zerocopy_pending(dev->zerocopy)) {
-        ret = xbzrle_zerocopy_reap(dev->zerocopy, true);
-        zerocopy_failed(f, ret);
-    }
-}
-
 /* All batches were sent, so what is not sent is in the bitmaps. */
 static int fall_back(QEMUFile *f)
 {
-    release_rings(f);
-    wait_for_zerocopy(f);
+    xbzrle_send_flush(dev->send, f, true);
     update_counters();
     WITH_QEMU_LOCK_GUARD(&dev->lock) {
         qatomic_set(&cache_bytes, -1);
@@ -751,119 +456,34 @@ static int fall_back(QEMUFile *f)
     return qemu_file_get_error(f);
 }
 
-/* The rings are full.  Returns false if there is no use in waiting. */
-static bool make_room(QEMUFile *f)
-{
-    if (dev->zerocopy && xbzrle_zerocopy_pending(dev->zerocopy)) {
-        zerocopy_failed(f, xbzrle_zerocopy_reap(dev->zerocopy, true));
-    } else if (dev->unflushed) {
-        release_rings(f);
-    } else {
-        /* Empty rings have room for any record. */
-        return dev->multifd && xbzrle_multifd_wait(dev->multifd, f);
-    }
-    return true;
-}
-
-/*
- * Takes the next batch.  Returns 1, or 0 if nothing is dirty any more or the
- * session has failed, or a negative error of the stream.
- */
-static int next_batch(QEMUFile *f, bool last_stage, unsigned int *queue,
-                      struct xbzrle_batch *batch)
-{
-    Error *err = NULL;
-    int ret;
-
-    for (;;) {
-        ret = qemu_file_get_error(f);
-        if (ret) {
-            return ret;
-        }
-        if (dev->failed) {
-            return waiting_batch(queue, batch);
-        }
-        do {
-            resume_workers(last_stage);
-            ret = xbzrle_workers_next(dev->workers, queue, batch);
-            /* That nothing is dirty says nothing if they were paused. */
-        } while (!ret && resume_workers(last_stage));
-        if (ret >= 0) {
-            return ret;
-        }
-        if (ret != -EAGAIN || !make_room(f)) {
-            error_setg_errno(&err, ret == -EAGAIN ? ENOSPC : -ret,
-                             "pages cannot be encoded");
-            dev_fail(g_steal_pointer(&err));
-        }
-    }
-}
-
-/* Returns the bytes that went into the stream, or a negative error. */
-static int64_t put_batch(QEMUFile *f, unsigned int queue,
-                         const struct xbzrle_batch *batch)
-{
-    int64_t bytes = batch->bytes;
-
-    if (dev->zerocopy) {
-        send_zerocopy(f, queue, batch);
-        return bytes;
-    }
-    if (dev->multifd) {
-        bytes = xbzrle_multifd_put(dev->multifd, f, queue, batch);
-    } else {
-        qemu_put_buffer_async(f, batch->data, batch->bytes, false);
-        dev->queues[queue].put = batch->end;
-    }
-    dev->unflushed += batch->bytes;
-    if (bytes >= 0 && dev->unflushed >= dev->flush_bytes) {
-        release_rings(f);
-    }
-    return bytes;
-}
-
 int xbzrle_dev_send(QEMUFile *f, bool last_stage, uint64_t *bytes,
                     uint64_t *same)
 {
-    struct xbzrle_batch batch;
-    unsigned int queue;
-    int64_t put = 0;
+    XbzrleSent sent;
+    Error *failure = NULL;
     int ret;
 
-    *bytes = *same = 0;
     dev->last_stage = last_stage;
-    keep_rate(f);
-    do {
-        ret = next_batch(f, last_stage, &queue, &batch);
-        if (!ret && dev->multifd) {
-            ret = xbzrle_multifd_sync(dev->multifd, f);
-        }
-        if (!ret && dev->failed) {
-            return fall_back(f);
-        }
-        if (ret <= 0) {
-            return ret;
-        }
-        trace_xbzrle_dev_batch(queue, batch.bytes, batch.pages, batch.status);
-        ret = check_batch(f, &batch);
-        if (ret) {
-            return ret;
-        }
-    } while (!batch.pages);
-    if (batch.bytes) {
-        put = put_batch(f, queue, &batch);
-        if (put < 0) {
-            return put;
+    ret = xbzrle_send_batch(dev->send, f, last_stage, dev->failed, &sent,
+                            &failure);
+    if (failure) {
+        dev_fail(g_steal_pointer(&failure));
+        /* Batches that wait are still to be sent. */
+        if (!ret) {
+            ret = xbzrle_send_batch(dev->send, f, last_stage, true, &sent,
+                                    &failure);
         }
     }
-
-    /* Channels count their pages. */
-    compat_count_pages(batch.flags & XBZRLE_ENCODE_WHOLE_APART ?
-                       0 : batch.pages_raw, batch.pages_zero);
-    dev->pages_put += batch.pages - batch.pages_same;
-    *bytes = put;
-    *same = batch.pages_same;
-    return batch.pages;
+    if (!ret && dev->failed) {
+        return fall_back(f);
+    }
+    if (ret <= 0) {
+        return ret;
+    }
+    dev->pages_put += sent.pages - sent.same;
+    *bytes = sent.bytes;
+    *same = sent.same;
+    return sent.pages;
 }
 
 void xbzrle_dev_flush(QEMUFile *f)
@@ -871,14 +491,11 @@ void xbzrle_dev_flush(QEMUFile *f)
     if (!xbzrle_dev_active()) {
         return;
     }
-    release_rings(f);
-    if (dev->last_stage) {
-        /* The session's end wipes what would still have to be sent. */
-        wait_for_zerocopy(f);
-    }
+    /* The session's end wipes what would still have to be sent. */
+    xbzrle_send_flush(dev->send, f, dev->last_stage);
     if (qemu_file_get_error(f)) {
         /* The session will end, and who ends it has the BQL. */
-        pause_workers();
+        xbzrle_send_pause(dev->send);
     }
     update_counters();
 }
@@ -889,7 +506,7 @@ int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp)
     int ret;
 
     /* It waits for who encodes. */
-    pause_workers();
+    xbzrle_send_pause(dev->send);
     ret = xbzrle_session_cache_resize(dev->session, new_size);
     if (ret) {
         error_setg_errno(errp, -ret, "xbzrle: cache cannot be resized");
