@@ -60,8 +60,9 @@ struct XbzrleSend {
     QemuMutex lock;
     /* Nobody encodes */
     bool paused;
-    /* Bytes put since the last flush, and how many are worth one */
+    /* Bytes put since the last flush and their time; how many are worth one */
     uint64_t unflushed;
+    uint64_t unflushed_ns;
     uint64_t flush_bytes;
     /* Begin of the rate limit's window, in ms and bytes, and what it paid */
     int64_t window_start;
@@ -268,8 +269,8 @@ static void release_rings(XbzrleSend *s, QEMUFile *f)
             q->released = q->put;
         }
     }
-    set_pace(s, f, s->unflushed, ns);
-    s->unflushed = 0;
+    set_pace(s, f, s->unflushed, s->unflushed_ns + ns);
+    s->unflushed = s->unflushed_ns = 0;
 }
 
 /* Waits until nothing is sent from the rings any more. */
@@ -406,12 +407,17 @@ static int check_batch(XbzrleSend *s, QEMUFile *f,
 static int64_t put_batch(XbzrleSend *s, QEMUFile *f, unsigned int queue,
                          const struct xbzrle_batch *batch)
 {
-    int64_t bytes = batch->bytes;
+    int64_t bytes = batch->bytes, begin;
 
     if (s->zerocopy) {
         send_zerocopy(s, f, queue, batch);
         return bytes;
     }
+    /*
+     * The stream flushes itself when it has many pointers, and channels may have to
+     * be waited for.
+     */
+    begin = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
     if (s->multifd) {
         bytes = xbzrle_multifd_put(s->multifd, f, queue, batch);
     } else {
@@ -419,6 +425,7 @@ static int64_t put_batch(XbzrleSend *s, QEMUFile *f, unsigned int queue,
         s->queues[queue].put = batch->end;
     }
     s->unflushed += batch->bytes;
+    s->unflushed_ns += qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - begin;
     if (bytes >= 0 && s->unflushed >= s->flush_bytes) {
         release_rings(s, f);
     }
