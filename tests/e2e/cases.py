@@ -152,7 +152,14 @@ def snapshot(m):
     qmp.command("cont")
 
 
-BEFORE = {"snapshot": snapshot}
+def settings(m):
+    """Have others than QEMU was started with."""
+    m.line("qom-set /xbzrle xbzrle-dev /dev/xbzrle")
+    m.line("qom-set /xbzrle xbzrle-dev-queues 3")
+    m.line("!qom-set /xbzrle xbzrle-dev-queues 65")
+
+
+BEFORE = {"snapshot": snapshot, "settings": settings}
 
 
 # Checks take the result of migrate and return what is wrong, or None.
@@ -783,6 +790,12 @@ CASES = (
          checks=GAVE_UP + (gave_up("pages cannot be encoded"),)),
 
     # What QEMU says of a session.
+    case("settings",
+         "settings do not change while QEMU runs, take what cannot be, or change under a "
+         "migration",
+         "--mode", "xbzrle-dev", "--xbzrle-dev", "/nonexistent", "--before", "settings",
+         "--at", "active", "!qom-set /xbzrle xbzrle-dev-queues 2",
+         "--bandwidth", "16M", guest="words", checks=KVM + (queues(3), queues_said(3))),
     case("dirty-rate",
          "a dirty rate is measured by bits that the session takes, or nobody is "
          "told who encodes, with how many queues",

@@ -16,6 +16,7 @@
 #include "exec/ram_addr.h"
 #endif
 #include "qemu/main-loop.h"
+#include "migration/misc.h"
 #include "migration.h"
 #include "qemu-file.h"
 #include "ram.h"
@@ -23,7 +24,6 @@
 #if QEMU_VERSION_MAJOR >= 10
 
 #include "qemu/stats64.h"
-#include "migration/misc.h"
 #include "migration-stats.h"
 #include "options.h"
 #include "xbzrle-multifd.h"
@@ -35,6 +35,11 @@ static inline const char *compat_excluded(QEMUFile *f)
            migrate_mapped_ram() ? "mapped-ram" :
            migrate_mode() != MIG_MODE_NORMAL ? "a mode other than normal" :
            NULL;
+}
+
+static inline bool compat_migration_is_running(void)
+{
+    return migration_is_running();
 }
 
 /* QEMU fetches the logs that it reads itself. */
@@ -85,6 +90,11 @@ static inline const char *compat_excluded(QEMUFile *f)
 {
     return qemu_file_has_hooks(f) ? "RDMA" :
            migrate_use_compression() ? "compress" : NULL;
+}
+
+static inline bool compat_migration_is_running(void)
+{
+    return !migration_is_idle();
 }
 
 static inline void compat_dirty_log_sync(void)

@@ -548,8 +548,5 @@ bool xbzrle_dev_wanted(void)
 
 uint64_t xbzrle_dev_builtin_cache(uint64_t size)
 {
-    if (!xbzrle_dev_wanted()) {
-        return size;
-    }
     return MAX(pow2floor(size), TARGET_PAGE_SIZE);
 }

@@ -14,18 +14,14 @@
 #include "exec/cpu-common.h"
 #include "qemu-file.h"
 
-#define XBZRLE_DEV_DEFAULT "/dev/xbzrle"
-
 #ifdef CONFIG_LIBXBZRLE
 
 /**
- * xbzrle_dev_check_queues: whether a session can have so many queues
+ * xbzrle_dev_init: check the user's settings, and let him change them later
  *
- * Returns false with @errp set if not
- *
- * @queues: what the user asks for; 0 for as many as seem good
+ * @s: the migration object, which has what -global says
  */
-bool xbzrle_dev_check_queues(uint32_t queues, Error **errp);
+void xbzrle_dev_init(MigrationState *s, Error **errp);
 
 /**
  * xbzrle_dev_open: try to start a session, with a bitmap for each RAM block
@@ -169,9 +165,8 @@ uint64_t xbzrle_dev_builtin_cache(uint64_t size);
 
 #else
 
-static inline bool xbzrle_dev_check_queues(uint32_t queues, Error **errp)
+static inline void xbzrle_dev_init(MigrationState *s, Error **errp)
 {
-    return true;
 }
 
 static inline void xbzrle_dev_open(QEMUFile *f)

@@ -13,13 +13,12 @@
 #include "qemu/error-report.h"
 #include "qapi/error.h"
 #include "xbzrle-compat.h"
-#include "xbzrle-dev.h"
 #include "xbzrle-queues.h"
 
 /* A host has other things to do, too. */
 #define DEFAULT_QUEUES_MAX 8
 
-bool xbzrle_dev_check_queues(uint32_t queues, Error **errp)
+bool xbzrle_check_queues(uint32_t queues, Error **errp)
 {
     if (queues > XBZRLE_MAX_QUEUES) {
         error_setg(errp, "Parameter 'xbzrle-dev-queues' expects 1 to %u, or 0 "

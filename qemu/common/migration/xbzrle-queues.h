@@ -8,6 +8,15 @@
 #define QEMU_MIGRATION_XBZRLE_QUEUES_H
 
 /**
+ * xbzrle_check_queues: whether a session can have so many queues
+ *
+ * Returns false with @errp set if not
+ *
+ * @queues: what the user asks for; 0 for as many as seem good
+ */
+bool xbzrle_check_queues(uint32_t queues, Error **errp);
+
+/**
  * xbzrle_queues: the number of queues for a migration that begins
  *
  * @asked: the user's number, or 0
