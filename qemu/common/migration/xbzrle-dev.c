@@ -25,6 +25,7 @@
 #include "qapi/error.h"
 #include "exec/kvm_harvest.h"
 #include "exec/target_page.h"
+#include "channel-block.h"
 #include "trace.h"
 #include "xbzrle-blocks.h"
 #include "xbzrle-compat.h"
@@ -115,6 +116,13 @@ static const char *excluded_by(QEMUFile *f)
            xbzrle_multifd_excluded() :
            migrate_background_snapshot() ? "background-snapshot" :
            migrate_colo() ? "x-colo" : compat_excluded(f);
+}
+
+/* The guest is stopped, and each page is saved once: there is nothing to compare. */
+static bool is_snapshot(QEMUFile *f)
+{
+    return object_dynamic_cast(OBJECT(qemu_file_get_ioc(f)),
+                               TYPE_QIO_CHANNEL_BLOCK);
 }
 
 static struct xbzrle_session *open_session(const char *path, int *ret,
@@ -242,7 +250,8 @@ void xbzrle_dev_open(QEMUFile *f)
 
     qatomic_set(&cache_bytes, -1);
     qatomic_set(&queues_used, 0);
-    if (!(migrate_xbzrle() || xbzrle_multifd_wanted()) || !path || !*path) {
+    if (!(migrate_xbzrle() || xbzrle_multifd_wanted()) || !path || !*path ||
+        is_snapshot(f)) {
         return;
     }
     excluded = excluded_by(f);
