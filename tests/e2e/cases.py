@@ -120,6 +120,20 @@ def drop(m):
         loopback("up")
 
 
+# A file with memory of the guest.
+UNREADABLE = "/tmp/xbz-unreadable"
+
+
+def empty(m):
+    """Take the content away from the file."""
+    size = os.path.getsize(UNREADABLE)
+    os.truncate(UNREADABLE, 0)
+    # It was held up, so that this comes before it is read.
+    m.source.qmp.command("migrate-set-parameters", max_bandwidth=0)
+    yield 0
+    os.truncate(UNREADABLE, size)
+
+
 # How an attempt is broken off: (what it is called, by what, the status that it ends in).
 # One that ends as cancelled is cancelled then.
 BREAKS = {
@@ -131,6 +145,7 @@ BREAKS = {
              stop, "cancelled"),
     "drop": (f"drop all that is sent by TCP, and cancel {STALL_SECONDS} s later; wants a "
              "machine that nobody else uses", drop, "cancelled"),
+    "empty": (f"take the content of {UNREADABLE} away", empty, "failed"),
 }
 
 
@@ -381,8 +396,8 @@ def every_hop(number):
     return check
 
 
-def gave_up(why):
-    """A check: the session failed, and the source says once that it did."""
+def failed_once(why):
+    """A check: one session failed, and the source says so."""
     def check(r):
         if "device-fails: here" not in r["src_stderr"]:
             return "nothing has failed, so nothing was tested"
@@ -390,8 +405,22 @@ def gave_up(why):
                  if "' failed: " in line]
         if len(lines) != 1 or why not in lines[0]:
             return f"it does not say once, '{why}': {r['src_stderr']}"
-        if "x-dev-queues" in (r["xbzrle"] or {}):
-            return "the session that failed is said to encode"
+        return None
+    return check
+
+
+def given_up(r):
+    return "the session that failed is said to encode" if "x-dev-queues" in \
+        (r["xbzrle"] or {}) else None
+
+
+def failed_cleanly(why):
+    """A check: the first attempt failed for a reason, which the source says."""
+    def check(r):
+        if not (r["broken_first"] or {}).get("device_released"):
+            return "the session outlived the attempt that failed"
+        if why not in r["src_stderr"]:
+            return f"it does not say '{why}': {r['src_stderr']}"
         return None
     return check
 
@@ -456,6 +485,12 @@ def backend(kind, more=""):
     return f"-object memory-backend-{kind},id=ram0,size=32M{more} -machine memory-backend=ram0"
 
 
+def nodes(kind):
+    """Arguments: memory of three nodes, of which the guest never looks at the second."""
+    return " ".join(f"-object memory-backend-{k},id=m{i},size=32M"
+                    for i, k in enumerate(("ram", kind, "ram")))
+
+
 def multifd(channels, compression):
     """Arguments: deltas beside so many channels, to a QEMU that has multifd's flush."""
     return ("--mode", "xbzrle-dev", "--multifd", str(channels), "--compression",
@@ -467,7 +502,7 @@ BESIDE = (completed, identical, to_newer, by_channels, real_kvm)
 DEVICE = MOVED + (through_device, released, rates_sound)
 KVM = DEVICE + (real_kvm, silent)
 HELD = KVM + (held,)
-GAVE_UP = MOVED + (through_device, released, real_kvm, held, resumed)
+GAVE_UP = MOVED + (through_device, released, real_kvm, held, resumed, given_up)
 STALLED = ("--source-args", NO_COPIES, "--bandwidth", "16M", "--first-bandwidth", "16M")
 STALLED_CHECKS = MOVED + (sent_raw, released, real_kvm, broken_clean, answered)
 
@@ -779,19 +814,41 @@ CASES = (
          "a sync that fails fails the migration, or what KVM has logged is lost",
          "--mode", "xbzrle-dev", "--source-args", QUEUES + "2",
          "--source-preload", "@sync-fails@", "--resume", *HOLD, guest="words",
-         checks=GAVE_UP + (gave_up("dirty logs cannot be fetched"),)),
+         checks=GAVE_UP + (failed_once("dirty logs cannot be fetched"),)),
     case("log-fails",
          "a slot's log that KVM does not give fails the migration, or is lost",
          "--mode", "xbzrle-dev", "--source-args", QUEUES + "1",
          "--source-preload", "@log-fails@", "--resume", *HOLD, guest="words",
-         checks=GAVE_UP + (gave_up("KVM does not give the dirty log"),)),
+         checks=GAVE_UP + (failed_once("KVM does not give the dirty log"),)),
+    case("clear-fails",
+         "a log that KVM does not clear fails the migration, or the page is left out",
+         "--mode", "xbzrle-dev", "--source-args", QUEUES + "2",
+         "--source-preload", "@clear-fails@", "--resume", *HOLD, guest="words",
+         checks=GAVE_UP + (failed_once("KVM does not clear the dirty log"),)),
     case("encode-fails",
          "batches under way are lost, doubled or come after pages that QEMU "
          "sends",
          "--mode", "xbzrle-dev", "--source-args", QUEUES + "8 " + NO_COPIES,
          "--channel", "tcp", "--source-preload", "@encode-fails@", "--resume",
          *HOLD, guest="words",
-         checks=GAVE_UP + (gave_up("pages cannot be encoded"),)),
+         checks=GAVE_UP + (failed_once("pages cannot be encoded"),)),
+    case("fails-then-again",
+         "after a session that failed the next migration does without the device",
+         "--mode", "xbzrle-dev", "--source-args", QUEUES + "2",
+         "--source-preload", "@sync-fails@", "--cancel-first", "3passes",
+         "--bandwidth", "16M", "--first-bandwidth", "4M", "--resume", guest="words",
+         checks=DEVICE + (real_kvm, broken_clean, resumed, queues_said(2),
+                          failed_once("dirty logs cannot be fetched"))),
+    case("unreadable",
+         "guest memory that cannot be read is sent all the same, or hurts more than one "
+         "migration",
+         "--mode", "xbzrle-dev", "--memory", "96M", "--args",
+         " ".join(f"-numa node,nodeid={i},memdev=m{i}" for i in range(3)),
+         "--source-args", nodes(f"file,share=on,mem-path={UNREADABLE}"),
+         "--destination-args", nodes("ram"), "--empty-first", "0ms",
+         "--first-bandwidth", "64K", "--bandwidth", "16M", "--resume", guest="words",
+         checks=DEVICE + (real_kvm, resumed,
+                          failed_cleanly("cannot read memory of RAM block 'm1'"))),
 
     # What QEMU says of a session.
     case("settings",
@@ -818,7 +875,7 @@ CASES = (
          *multifd(2, "none"), "--source-args", QUEUES + "4", "--channel", "tcp",
          "--source-preload", "@encode-fails@", "--resume", *HOLD, guest="words",
          checks=BESIDE + (through_device, released, held, resumed, multifd_alone_said,
-                          gave_up("pages cannot be encoded"))),
+                          given_up, failed_once("pages cannot be encoded"))),
 )
 
 

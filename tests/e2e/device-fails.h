@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Makes a call of /dev/xbzrle fail in the program that this is preloaded into,
- * from the second pass on and for good, as a module with a fault would. Who
- * includes it defines fail(), which returns whether a call is to fail, and with
- * what result.
+ * from the second pass on, as a module with a fault would; the second session is
+ * sound. Who includes it defines fail(), which returns whether a call is to fail,
+ * and with what result.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -25,7 +25,7 @@ static bool fail(unsigned long request, void *arg, int *ret);
 int ioctl(int fd, unsigned long request, ...)
 {
 	static int (*real)(int fd, unsigned long request, ...);
-	static int nr_syncs, nr_encodes, said;
+	static int nr_setups, nr_syncs, nr_encodes, said;
 	bool due;
 	va_list args;
 	void *arg;
@@ -38,7 +38,10 @@ int ioctl(int fd, unsigned long request, ...)
 		*(void **)&real = dlsym(RTLD_NEXT, "ioctl");
 
 	/* Threads encode, and sync one after the other. */
-	due = __atomic_load_n(&nr_syncs, __ATOMIC_RELAXED) >= GOOD_SYNCS;
+	if (request == XBZRLE_SETUP)
+		__atomic_fetch_add(&nr_setups, 1, __ATOMIC_RELAXED);
+	due = __atomic_load_n(&nr_syncs, __ATOMIC_RELAXED) >= GOOD_SYNCS &&
+	      __atomic_load_n(&nr_setups, __ATOMIC_RELAXED) == 1;
 	if (request == XBZRLE_SYNC)
 		__atomic_fetch_add(&nr_syncs, 1, __ATOMIC_RELAXED);
 	if (due && request == XBZRLE_ENCODE)

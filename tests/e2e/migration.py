@@ -438,6 +438,8 @@ class Migration:
                 "device_used": all(self.device), "device_released": self._released()}
             self.destination.stop()
         self._limits(False)
+        # The guest runs on.
+        self.until_pass((self.source.guest_passes() or 0) + 1)
         self._pauses(False)
 
     def _pauses(self, yes):

@@ -407,6 +407,19 @@ class Judgement(unittest.TestCase):
             self.assertEqual(bool(cases.answered(found)), wrong, found)
         self.assertTrue(cases.answered({"broken_first": None}))
 
+    def test_failures_are_said(self):
+        line = "q: warning: XBZRLE by '/dev/xbzrle' failed: why\n"
+        for said, wrong in (("device-fails: here\n" + line, False), (line, True),
+                            ("device-fails: here\n", True),
+                            ("device-fails: here\n" + line + line, True)):
+            self.assertEqual(bool(cases.failed_once("why")({"src_stderr": said})), wrong, said)
+        self.assertIsNone(cases.given_up({"xbzrle": {}}))
+        self.assertTrue(cases.given_up({"xbzrle": {"x-dev-queues": 1}}))
+        for released, said, wrong in ((True, "why", False), (False, "why", True),
+                                      (True, "", True)):
+            self.assertEqual(bool(cases.failed_cleanly("why")(
+                {"broken_first": {"device_released": released}, "src_stderr": said})), wrong)
+
     def test_copies(self):
         line = ("zerocopy-log: sends=9 bytes={} small={} other={} copied={}"
                 " pieces={} elsewhere={} changed={} unfinished={}\n")
