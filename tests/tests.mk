@@ -2,7 +2,7 @@
 # The demo and the tests. Each target sets up all that it needs: packages
 # from the configured mirror, kernels and QEMUs from the cache.
 
-export KERNEL QEMU ALL
+export KERNEL QEMU ALL TO
 out := $(CURDIR)/$(O)
 
 setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink image admin coverage deb deb-check)

@@ -313,7 +313,7 @@ def queues_of_host(r):
 
 
 def to_newer(r):
-    if r["dst"] != "stock" or not r["dst_version"].startswith("10."):
+    if r["dst"] != "stock" or int(r["dst_version"].split(".")[0]) < 10:
         return f"the destination is {r['dst']} {r['dst_version']}"
     return None
 

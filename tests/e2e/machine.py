@@ -73,11 +73,16 @@ def untouched_package(binary):
     """The Debian package that 'binary', a real path, is an unmodified file of, or None.
 
     The packages' own checksums decide, not a version string that a patched
-    build would print as well.
+    build would print as well. One of another release is in a tree, with a script
+    beside it that runs it.
     """
-    with open(binary, "rb") as f:
-        line = f"{hashlib.file_digest(f, 'md5').hexdigest()}  {binary[1:]}\n"
-    for sums in glob.glob("/var/lib/dpkg/info/qemu-system*.md5sums"):
+    root = os.path.dirname(binary) + "/root"
+    path = "usr/bin/" + os.path.basename(binary)
+    if not os.path.isdir(root):
+        root, path = "", binary[1:]
+    with open(f"{root}/{path}", "rb") as f:
+        line = f"{hashlib.file_digest(f, 'md5').hexdigest()}  {path}\n"
+    for sums in glob.glob(f"{root}/var/lib/dpkg/info/qemu-system*.md5sums"):
         with open(sums, encoding="utf-8") as f:
             if line in f:
                 return os.path.basename(sums).split(".")[0]

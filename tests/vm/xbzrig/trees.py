@@ -7,6 +7,9 @@ the project's packages depend on, so that installing those needs no network.
 newest_make() is of the newest release, whose compiler and libc the headers of some kernels
 want; /usr alone is kept. tests/vm/in-tree runs commands with it in the place of this
 machine's.
+
+stock_qemu() is of the newest release and has another QEMU, which runs on this machine by
+the tree's libraries.
 """
 
 import os
@@ -22,6 +25,18 @@ FRESH = ("linux-image-amd64", "linux-headers-amd64", "dkms", "udev", "kmod",
          "libnbd0", "libxxhash0", "libzstd1", "nbdkit")
 # What building modules takes; the libraries are those of objtool and modpost.
 COMPILER = ("gcc", "make", "kmod", "libelf1t64", "libssl3t64", "zlib1g")
+
+# Stock QEMUs, and the suite that has each.
+STOCK = {"10.0": debian.NEWEST, "11.1": f"{debian.NEWEST}-backports"}
+QEMU = "qemu-system-x86"
+# Runs the program of its name in the tree beside it.
+RUN = """\
+#!/bin/sh
+root=$(dirname "$(readlink -f "$0")")/root
+lib=$root/usr/lib/x86_64-linux-gnu
+QEMU_MODULE_DIR=$lib/qemu exec "$lib/ld-linux-x86-64.so.2" --library-path "$lib" \\
+	"$root/usr/bin/${0##*/}" "$@"
+"""
 
 
 def fresh():
@@ -47,7 +62,24 @@ def newest_make():
     return f"{shlex.quote(str(RIG / 'in-tree'))} {shlex.quote(str(kept / 'root'))} make"
 
 
-def _make(work, root, name, variant, packages, sources):
+def stock_qemu(version):
+    """The path of that upstream version of qemu-system-x86_64, as Debian has it."""
+    suite = STOCK[version]
+    sources = [debian.mirror(name) for name in {debian.NEWEST, suite}]
+
+    def make(work):
+        _make(work, "root", debian.NEWEST, "essential", [QEMU], sources,
+              f"--aptopt=APT::Default-Release \"{suite}\"")
+        script = work / "qemu-system-x86_64"
+        script.write_text(RUN)
+        script.chmod(0o755)
+
+    has = debian.candidate(QEMU, debian.other_release(suite)) or ""
+    key = cache.key(has, RUN, pathlib.Path(__file__))
+    return cache.obtain("stock", f"{has.replace(':', '.')}-{key}", make) / "qemu-system-x86_64"
+
+
+def _make(work, root, name, variant, packages, sources, *more):
     if not shutil.which("mmdebstrap"):
         raise RigError("mmdebstrap is not installed; `tests/vm/provision tree` installs it")
     # What root's mounts goes with it, however it ends.
@@ -56,7 +88,7 @@ def _make(work, root, name, variant, packages, sources):
                  [*own_mounts, "mmdebstrap", f"--variant={variant}",
                   f"--include={','.join(packages)}",
                   "--dpkgopt=path-exclude=/usr/share/locale/*",
-                  "--aptopt=Acquire::Languages none", name, work / root, *sources],
+                  "--aptopt=Acquire::Languages none", *more, name, work / root, *sources],
                  work / "log",
                  # The rig boots with an initramfs of its own; this one takes minutes.
                  env=dict(os.environ, INITRD="No"))
