@@ -355,7 +355,6 @@ class Migration:
         time.sleep(POLL_SECONDS)
         info = qmp.command("query-migrate")
         self.status = status = info.get("status", "none")
-        r["postcopy"] |= status == "postcopy-active"
         r["throttled"] = max(r["throttled"], info.get("cpu-throttle-percentage", 0))
         if "ram" in info:
             self.info = info
@@ -567,7 +566,7 @@ class Migration:
         r.update(total_ms=info.get("total-time"), downtime_ms=info.get("downtime"),
                  xbzrle=info.get("xbzrle-cache"), passes=self._pass(),
                  bytes=ram["transferred"], multifd_bytes=ram["multifd-bytes"],
-                 pages_raw=ram["normal"],
+                 postcopy=ram["postcopy-bytes"] > 0, pages_raw=ram["normal"],
                  pages_delta=pages - ram["duplicate"] - ram["normal"])
         if self.first_pass and pages > self.first_pass[1]:
             r["bytes_per_dirty_page"] = round((ram["transferred"] - self.first_pass[0]) /
