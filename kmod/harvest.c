@@ -173,7 +173,10 @@ static u64 xbz_take_word(struct xbz_session *s, struct xbz_slot *slot,
 	return xbz_bitmap_or(r->bitmap, page, word);
 }
 
-/* Sets all of a slot's pages, when its log may have been cleared and lost. */
+/*
+ * Sets all of a slot's pages, when its log may have been cleared and lost. Not all
+ * if the process is killed: nobody sends them then.
+ */
 static u64 xbz_take_all(struct xbz_slot *slot)
 {
 	unsigned long bit;
@@ -184,6 +187,8 @@ static u64 xbz_take_all(struct xbz_slot *slot)
 
 		fresh += xbz_bitmap_or(slot->region->bitmap, slot->first + bit,
 				       ~0ULL >> (64 - left));
+		if (fatal_signal_pending(current))
+			break;
 		cond_resched();
 	}
 	return fresh;
@@ -254,7 +259,11 @@ int xbz_harvest_sync(struct xbz_session *s, struct xbzrle_sync *arg)
 
 		if (!ret)
 			continue;
-		if (!slot->fetched)
+		/*
+		 * Where fetching clears, or memory was missing behind the fetch:
+		 * the process may be wrong about manual protect.
+		 */
+		if (!slot->fetched || ret == -EFAULT)
 			fresh += xbz_take_all(slot);
 		if (!arg->slots_failed++) {
 			arg->failed_slot = slot->id;
