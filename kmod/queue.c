@@ -22,6 +22,7 @@
 #include "session.h"
 
 #include <linux/bitmap.h>
+#include <linux/math.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -123,25 +124,29 @@ static unsigned long xbz_find_bit(const unsigned long *bitmap, unsigned long end
 	return end;
 }
 
+/* A queue has every nr_queues-th chunk of a region: it visits no others. */
 static unsigned long xbz_find_dirty(struct xbz_scan *scan,
 				    const struct xbz_region *r,
 				    unsigned long page, unsigned long end)
 {
 	const unsigned long *bitmap = (const unsigned long *)r->bitmap;
+	unsigned long chunk = page / XBZRLE_CHUNK_PAGES, skip;
+	unsigned int nr = scan->s->nr_queues;
 
-	if (scan->s->nr_queues == 1)
+	if (nr == 1)
 		return xbz_find_bit(bitmap, end, page);
 
+	skip = (scan->q->index + nr - xbz_chunk_queue(scan->s, r, chunk)) % nr;
+	if (skip)
+		page = (chunk + skip) * XBZRLE_CHUNK_PAGES;
 	while (page < end) {
-		unsigned long chunk = page / XBZRLE_CHUNK_PAGES;
-		unsigned long next = min((chunk + 1) * XBZRLE_CHUNK_PAGES, end);
+		unsigned long next = round_down(page, XBZRLE_CHUNK_PAGES) +
+				     XBZRLE_CHUNK_PAGES;
 
-		if (xbz_chunk_queue(scan->s, r, chunk) == scan->q->index) {
-			page = xbz_find_bit(bitmap, next, page);
-			if (page < next)
-				return page;
-		}
-		page = next;
+		page = xbz_find_bit(bitmap, min(next, end), page);
+		if (page < min(next, end))
+			return page;
+		page = next + (nr - 1) * XBZRLE_CHUNK_PAGES;
 	}
 	return end;
 }
