@@ -141,17 +141,18 @@ static const struct vm_operations_struct xbz_pages_vm_ops = {
 int xbz_pages_mmap(struct xbz_pages *p, struct vm_area_struct *vma,
 		   bool writable)
 {
+	unsigned long nr = p->nr + p->twice;
 	int ret;
 
-	if (!(vma->vm_flags & VM_SHARED) ||
-	    vma_pages(vma) != p->nr + p->twice)
+	if (!(vma->vm_flags & VM_SHARED) || vma_pages(vma) != nr)
 		return -EINVAL;
 	if (vma->vm_flags & (writable ? VM_EXEC : VM_EXEC | VM_WRITE))
 		return -EPERM;
 
 	xbz_vm_flags_mod(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP,
 			 writable ? VM_MAYEXEC : VM_MAYEXEC | VM_MAYWRITE);
-	ret = vm_map_pages_zero(vma, p->page, p->nr + p->twice);
+	/* On failure, the caller unmaps what was inserted. */
+	ret = vm_insert_pages(vma, vma->vm_start, p->page, &nr);
 	if (ret)
 		return ret;
 	refcount_inc(&p->refs);
