@@ -20,23 +20,18 @@
 #include "harvest.h"
 #include "netlink.h"
 #include "session.h"
+#include "snapshot.h"
 
 #include "core/record.h"
 
 #include <linux/bitops.h>
-#include <linux/cache.h>
 #include <linux/nospec.h>
-#include <linux/prefetch.h>
 #include <linux/sched/signal.h>
-#include <linux/uaccess.h>
 #include <linux/xbzrle.h>
 #include <linux/xbzrle_netlink.h>
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
-
-/* Bytes that are read while the same bytes of the cached page are prefetched. */
-#define XBZ_READ_BYTES 1024
 
 /**
  * struct xbz_batch - one ENCODE
@@ -106,28 +101,6 @@ static void xbz_count_hit(struct xbz_batch *b, enum xbz_known before,
 		xbz_counter_inc(&c->overflows);
 }
 
-/*
- * Step 6. The codec compares with the cached page next, which seldom is in the
- * CPU's cache: prefetch it in parts while the page is read, so that neither has
- * to wait for all of the other.
- */
-static int xbz_read_page(void *snapshot, const void __user *from,
-			 const void *copy)
-{
-	unsigned int at, i;
-
-	if (!copy)
-		return copy_from_user(snapshot, from, XBZRLE_PAGE_SIZE) ?
-		       -EFAULT : 0;
-	for (at = 0; at < XBZRLE_PAGE_SIZE; at += XBZ_READ_BYTES) {
-		for (i = 0; i < XBZ_READ_BYTES; i += SMP_CACHE_BYTES)
-			prefetch(copy + at + i);
-		if (copy_from_user(snapshot + at, from + at, XBZ_READ_BYTES))
-			return -EFAULT;
-	}
-	return 0;
-}
-
 static void xbz_note_block(struct xbz_batch *b, enum xbz_kind kind,
 			   struct xbz_region *r)
 {
@@ -157,8 +130,7 @@ static int xbz_encode_page(struct xbz_batch *b, const struct xbz_place *place)
 
 	sent.known = xbz_cache_lookup(&q->cache, r, place->page, &rec.copy);
 	rec.known = sent.known;
-	if (xbz_read_page(q->snapshot, u64_to_user_ptr(r->addr + rec.offset),
-			  rec.copy))
+	if (xbz_snapshot_read(q->snapshot, r->addr + rec.offset, rec.copy))
 		return -EFAULT;
 	bytes = xbz_record_page(xbz_ring_at(&q->ring, b->arg->bytes), &rec);
 	sent.kind = rec.kind;
