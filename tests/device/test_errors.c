@@ -594,6 +594,39 @@ static void test_encode(void **state)
 	xbzt_close(f.s);
 }
 
+/*
+ * Breaks if guest memory with an uncorrectable error is more than an error of its page:
+ * the others are encoded, and it is, too, once it was replaced.
+ */
+static void test_poisoned_memory(void **state)
+{
+	struct xbzt_session *s = xbzt_open(NULL);
+	struct xbzt_region *r = xbzt_region(s, "ram", 5);
+	uint8_t *bad = xbzt_page(r, 2);
+	struct xbzrle_encode arg = { 0 };
+
+	(void)state;
+	memset(r->mem, 0x11, 5 * XBZT_PAGE);
+	if (madvise(bad, XBZT_PAGE, MADV_HWPOISON)) {
+		xbzt_close(s);
+		skip();
+	}
+	xbzt_dirty_all(r);
+	assert_int_equal(xbzt_encode_raw(s, 0, &arg), 0);
+	assert_true(arg.status & XBZRLE_STATUS_FAULT);
+	assert_int_equal(arg.fault_page, 2);
+	assert_int_equal(xbzt_nr_dirty(r), 3);
+	xbzt_apply(s, 0, &arg);
+	xbzt_release(s, 0, s->queues[0].pos);
+
+	assert_ptr_equal(mmap(bad, XBZT_PAGE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), bad);
+	memset(bad, 0x22, XBZT_PAGE);
+	xbzt_pass(s);
+	xbzt_assert_equal(r);
+	xbzt_close(s);
+}
+
 /* Breaks if more is forgotten than was named, or nothing. */
 static void test_invalidate_and_counters(void **state)
 {
@@ -651,6 +684,7 @@ int main(void)
 		cmocka_unit_test(test_clear),
 		cmocka_unit_test(test_clear_bad_scratch),
 		cmocka_unit_test(test_encode),
+		cmocka_unit_test(test_poisoned_memory),
 		cmocka_unit_test(test_invalidate_and_counters),
 		cmocka_unit_test(xbzt_test_log_is_quiet),
 	};
