@@ -20,6 +20,7 @@
  */
 
 #include "qemu/osdep.h"
+#include <xbzrle/predict.h>
 #include <xbzrle/xbzrle.h>
 #include "qemu/error-report.h"
 #include "qapi/error.h"
@@ -48,7 +49,9 @@ typedef struct XbzrleDev {
     bool failed;
     bool handed_back;
     bool fell_back;
-    /* Protects cache_bytes when the session fails */
+    /* What dirty pages take */
+    struct xbz_predict predict;
+    /* Protects predict, and cache_bytes when the session fails */
     QemuMutex lock;
 } XbzrleDev;
 
@@ -399,6 +402,9 @@ static uint64_t sync_session(void)
                          sync.failed_slot & 0xffff, sync.failed_slot >> 16);
         dev_fail(err);
     }
+    WITH_QEMU_LOCK_GUARD(&dev->lock) {
+        xbz_predict_pass(&dev->predict);
+    }
     return sync.new_dirty;
 }
 
@@ -489,10 +495,22 @@ int xbzrle_dev_send(QEMUFile *f, bool last_stage, uint64_t *bytes,
     if (ret <= 0) {
         return ret;
     }
+    WITH_QEMU_LOCK_GUARD(&dev->lock) {
+        xbz_predict_sent(&dev->predict, sent.pages, sent.bytes);
+    }
     dev->pages_put += sent.pages - sent.same;
     *bytes = sent.bytes;
     *same = sent.same;
     return sent.pages;
+}
+
+uint64_t xbzrle_dev_predict(uint64_t pages)
+{
+    if (!xbzrle_dev_active() || migration_in_postcopy()) {
+        return pages * TARGET_PAGE_SIZE;
+    }
+    QEMU_LOCK_GUARD(&dev->lock);
+    return xbz_predict_bytes(&dev->predict, pages);
 }
 
 void xbzrle_dev_flush(QEMUFile *f)

@@ -141,6 +141,15 @@ int xbzrle_dev_send(QEMUFile *f, bool last_stage, uint64_t *bytes,
                     uint64_t *same);
 
 /**
+ * xbzrle_dev_predict: how many bytes dirty pages will take
+ *
+ * By what pages took lately; without a session, and in postcopy, their own size.
+ *
+ * @pages: the number of dirty pages
+ */
+uint64_t xbzrle_dev_predict(uint64_t pages);
+
+/**
  * xbzrle_dev_flush: flush the stream and give the ring's space back
  *
  * Also brings xbzrle_counters up to date.
@@ -229,6 +238,11 @@ static inline int xbzrle_dev_send(QEMUFile *f, bool last_stage,
                                   uint64_t *bytes, uint64_t *same)
 {
     return -ENOSYS;
+}
+
+static inline uint64_t xbzrle_dev_predict(uint64_t pages)
+{
+    return pages * TARGET_PAGE_SIZE;
 }
 
 static inline void xbzrle_dev_flush(QEMUFile *f)
