@@ -26,6 +26,12 @@ def files(kernel):
             for path in kernel.modules.rglob("*.ko*")}
 
 
+def depends(data):
+    """Names of the modules that a module's bytes say it needs."""
+    found = re.search(rb"\0depends=([^\0]*)\0", data)
+    return [canonical(name) for name in found[1].decode().split(",") if name] if found else []
+
+
 def load_order(kernel, names):
     """[(name, bytes)] of modules and all that they depend on, in order. What
     is no file is built in, or its lack is seen when it is used."""
@@ -36,9 +42,8 @@ def load_order(kernel, names):
         if name in order or name not in found:
             return
         data = read(found[name])
-        depends = re.search(rb"\0depends=([^\0]*)\0", data)
-        for dependency in filter(None, depends[1].decode().split(",")):
-            visit(canonical(dependency))
+        for dependency in depends(data):
+            visit(dependency)
         order[name] = data
 
     for name in names:

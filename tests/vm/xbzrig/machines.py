@@ -181,11 +181,12 @@ class Machine:
             "EMULATED": self.emulated,
             "XBZ_OUT": str(self.out),
             "STREAMS": str(self.streams)}
-        own = [(f"{name}.ko", data, "") for name, data in
-               kmod.load_order(self.kernel, self.own_modules())]
         tested = [(pathlib.Path(path).name, kmod.read(pathlib.Path(path)), parameters)
                   for path, _, parameters in
                   (text.partition(" ") for text in self.options.modules)]
+        needed = [name for _, data, _ in tested for name in kmod.depends(data)]
+        own = [(f"{name}.ko", data, "") for name, data in
+               kmod.load_order(self.kernel, [*self.own_modules(), *needed])]
         for name, text in (
                 ("run", self._command()),
                 ("keep", "".join(f"{path}\n" for path in self._kept())),
