@@ -24,7 +24,7 @@ all: module lib xbzctl
 module:
 	@scripts/kmodule $(KDIR) $(O)/native xbzrle.ko $(sources) W=1
 	@ln -sf native/xbzrle.ko $(O)/xbzrle.ko
-	@echo "built $(O)/xbzrle.ko; to load it: insmod $(O)/xbzrle.ko"
+	@echo "built $(O)/xbzrle.ko; to load it: modprobe lz4_compress && insmod $(O)/xbzrle.ko"
 
 lib:
 	@$(MAKE) $(quiet) -C lib/libxbzrle O=$(CURDIR)/$(O)/lib

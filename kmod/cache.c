@@ -13,17 +13,28 @@
  */
 #include "cache.h"
 #include "memory.h"
+#include "packed.h"
 
 #include <linux/bitops.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/random.h>
 #include <linux/sched.h>
+#include <linux/time64.h>
 
 /* Cached pages that are dropped for one newcomer, at most. */
 #define XBZ_EVICT_MAX 8
+/* Copies that are taken for each page of memory, on average, at most. */
+#define XBZ_TAKE_COPIES 4
 /* Blocks of the first table: a page of them. */
 #define XBZ_BLOCKS_MIN (PAGE_SIZE / sizeof(struct xbz_policy_block *))
+/* Time to pack a page and to unpack it. An eighth counts: others use the link meanwhile. */
+#define XBZ_PACK_NS 5000
+#define XBZ_PACK_SHARE 8
+/* Bytes that a link of 1 Gbit/s carries in that, as long as this one is not known. */
+#define XBZ_PACK_COST 64
+/* A pass tells what the link carries when it is so old. */
+#define XBZ_LINK_NS (100 * NSEC_PER_MSEC)
 
 /* The policy's name for a page: the numbers of region and page. */
 static u64 xbz_key(const struct xbz_region *region, unsigned long page)
@@ -95,11 +106,47 @@ void xbz_cache_pages_free(struct list_head *pages)
 	}
 }
 
-/* Sets a page with an entry to nothing; the copy is the caller's. */
+/*
+ * Sets a page with an entry to nothing. Returns a page that is the caller's then: the
+ * copy, or the last one of packed copies; or NULL.
+ */
 static void *xbz_entry_take(struct xbz_cache *cache, u32 entry)
 {
-	xbz_counter_dec(&cache->counters->cache_pages);
-	return (void *)xbz_policy_remove(&cache->policy, entry);
+	struct xbz_hot hot = *xbz_policy_hot(&cache->policy, entry);
+	unsigned long copy = xbz_policy_remove(&cache->policy, entry);
+	void *page = (void *)copy;
+
+	if (hot.flags & XBZ_HOT_PACKED) {
+		page = xbz_packed_remove(cache->packed, &cache->policy, copy, hot.units);
+		xbz_counter_dec(&cache->counters->cache_packed);
+		if (page)
+			xbz_counter_dec(&cache->counters->packed_pages);
+	}
+	if (page)
+		xbz_counter_dec(&cache->counters->cache_pages);
+	return page;
+}
+
+/* A page of cached pages is not needed any more: one is kept for the newcomer. */
+static void xbz_cache_spare_page(struct xbz_cache *cache, void *page)
+{
+	if (cache->spare)
+		xbz_cache_page_free(page);
+	else
+		cache->spare = page;
+}
+
+/*
+ * A shard of one block packs nothing: what packing takes would be a good part of its
+ * memory.
+ */
+static void xbz_cache_begin_to_pack(struct xbz_cache *cache)
+{
+	if (cache->packed)
+		return;
+	cache->packed = xbz_packed_new();
+	if (cache->packed)
+		cache->policy.pack_cost = XBZ_PACK_COST;
 }
 
 /* One entry more fits, or could be made to fit. */
@@ -125,17 +172,26 @@ static bool xbz_cache_entry_room(struct xbz_cache *cache)
 		cache->blocks = more;
 	}
 	block = xbz_mem_table();
-	if (block)
-		xbz_policy_add(p, block);
-	return block;
+	if (!block)
+		return false;
+	xbz_policy_add(p, block);
+	if (nr)
+		xbz_cache_begin_to_pack(cache);
+	return true;
 }
 
+/* Gives back what no entry needs. */
 static void xbz_cache_spare(struct xbz_cache *cache)
 {
 	struct xbz_policy_block *block;
 
 	while ((block = xbz_policy_spare(&cache->policy)))
 		xbz_mem_free(block, 1, sizeof(*block));
+	if (!cache->policy.nr) {
+		xbz_packed_free(cache->packed);
+		cache->packed = NULL;
+		cache->policy.pack_cost = XBZRLE_PAGE_SIZE;
+	}
 }
 
 /**
@@ -180,14 +236,43 @@ void xbz_cache_destroy(struct xbz_cache *cache)
 void xbz_cache_pass(struct xbz_cache *cache)
 {
 	xbz_policy_pass(&cache->policy);
+	cache->pass_bytes = cache->counters->bytes;
 }
 
-/* A page more for the cache, with room for its entry; or NULL. */
-static void *xbz_cache_grow(struct xbz_cache *cache)
+/**
+ * xbz_cache_link() - learn what it costs to pack, from what the link carries
+ * @cache: the shard
+ * @ns: age of the pass
+ * @queues: number of the session's queues, which use the link as this one does
+ *
+ * Nothing is encoded for long that is not sent: so what was encoded in the pass is what
+ * the link has carried; or more than was encoded it need not carry.
+ *
+ * Context: the queue's lock is held.
+ */
+void xbz_cache_link(struct xbz_cache *cache, u64 ns, unsigned int queues)
 {
-	if (!xbz_mem_may_grow(&cache->credit) || !xbz_cache_entry_room(cache))
-		return NULL;
-	return xbz_cache_page_alloc(true);
+	u64 bytes = (cache->counters->bytes - cache->pass_bytes) * queues;
+
+	if (!cache->packed || ns < XBZ_LINK_NS)
+		return;
+	bytes = bytes / XBZ_PACK_SHARE * XBZ_PACK_NS / ns;
+	cache->policy.pack_cost = min_t(u64, bytes, XBZRLE_PAGE_SIZE);
+}
+
+/**
+ * xbz_cache_unpack() - get a page's content from its packed copy
+ * @cache: the shard
+ * @entry: its entry
+ *
+ * Context: the queue's lock is held; some microseconds.
+ * Return: the content, in a page of the shard's that is valid up to the next call; or
+ * NULL, and nothing is known.
+ */
+void *xbz_cache_unpack(struct xbz_cache *cache, u32 entry)
+{
+	return xbz_unpack(cache->packed, xbz_policy_cold(&cache->policy, entry)->copy,
+			  xbz_policy_hot(&cache->policy, entry)->units);
 }
 
 /* The limit in the policy's units. */
@@ -198,53 +283,162 @@ static u32 xbz_cache_units(const struct xbz_cache *cache)
 	return min_t(u64, limit, XBZ_CACHE_PAGES_MAX) * XBZ_POLICY_WHOLE;
 }
 
+/* A copy of that grade takes a page more. */
+static bool xbz_cache_wants_page(const struct xbz_cache *cache, enum xbz_grade grade,
+				 u32 units)
+{
+	return grade == XBZ_GRADE_WHOLE || xbz_packed_wants_page(cache->packed, units);
+}
+
+/* What such a copy takes, besides units, is there: its page and its entry. */
+static bool xbz_cache_has(const struct xbz_cache *cache, enum xbz_grade grade, u32 units)
+{
+	return (cache->spare || !xbz_cache_wants_page(cache, grade, units)) &&
+	       cache->policy.nr < cache->policy.room;
+}
+
+/* The same, or it could be got. */
+static bool xbz_cache_grow(struct xbz_cache *cache, enum xbz_grade grade, u32 units)
+{
+	if (xbz_cache_has(cache, grade, units))
+		return true;
+	if (!xbz_mem_may_grow(&cache->credit) || !xbz_cache_entry_room(cache))
+		return false;
+	if (!cache->spare && xbz_cache_wants_page(cache, grade, units))
+		cache->spare = xbz_cache_page_alloc(true);
+	return xbz_cache_has(cache, grade, units);
+}
+
 /*
- * The snapshot becomes the cached page, and another page takes its place: a new
- * one while there is room, else that of an evicted page.
+ * What the policy may use: not what pages of packed copies have left at their ends. So
+ * if it has room for a copy, there is a page of the limit for it. Without memory to
+ * grow, it is to evict until there is a page.
+ */
+static void xbz_cache_set_room(struct xbz_cache *cache, enum xbz_grade grade, u32 units,
+			       bool refused)
+{
+	u32 limit = xbz_cache_units(cache), slack = cache->packed ? cache->packed->slack : 0;
+	struct xbz_policy *p = &cache->policy;
+
+	p->limit = limit > slack ? limit - slack : 0;
+	if (refused && !xbz_cache_has(cache, grade, units))
+		p->limit = min(p->limit, p->used + units - 1);
+}
+
+/* Packed copies: added to, with the spare page if it takes one. */
+static unsigned long xbz_cache_add_packed(struct xbz_cache *cache, u32 units,
+					  const struct xbz_packing *from, u64 *word)
+{
+	void *page = NULL;
+
+	if (xbz_packed_wants_page(cache->packed, units)) {
+		swap(page, cache->spare);
+		xbz_counter_inc(&cache->counters->cache_pages);
+		xbz_counter_inc(&cache->counters->packed_pages);
+	}
+	xbz_counter_inc(&cache->counters->cache_packed);
+	return xbz_packed_add(cache->packed, units, from, word, page);
+}
+
+/* Packs a whole copy, whose page is spare then, or has packed copies. */
+static void xbz_cache_pack(struct xbz_cache *cache, u32 entry)
+{
+	struct xbz_policy *p = &cache->policy;
+	struct xbz_packed *packed = cache->packed;
+	struct xbz_cold *cold = xbz_policy_cold(p, entry);
+	u32 units = xbz_pack(packed, &packed->victim, (void *)cold->copy);
+
+	if (!units) {
+		xbz_policy_hard(p, entry);
+		return;
+	}
+	xbz_counter_dec(&cache->counters->cache_pages);
+	xbz_cache_spare_page(cache, (void *)cold->copy);
+	xbz_policy_resize(p, entry, XBZ_GRADE_PACKED, units,
+			  xbz_cache_add_packed(cache, units, &packed->victim,
+					       cold->word));
+}
+
+static void xbz_cache_evict(struct xbz_cache *cache, u32 entry)
+{
+	void *page = xbz_entry_take(cache, entry);
+
+	xbz_counter_inc(&cache->counters->evictions);
+	if (page)
+		xbz_cache_spare_page(cache, page);
+}
+
+/* The snapshot is packed, or becomes the cached page and the spare one takes its place. */
+static void xbz_cache_store(struct xbz_cache *cache, struct xbz_policy_page *sent,
+			    enum xbz_grade grade, u32 units, void **snapshot)
+{
+	unsigned long copy;
+
+	if (grade == XBZ_GRADE_PACKED) {
+		copy = xbz_cache_add_packed(cache, units, &cache->packed->newcomer,
+					    sent->word);
+	} else {
+		copy = (unsigned long)*snapshot;
+		*snapshot = cache->spare;
+		cache->spare = NULL;
+		xbz_counter_inc(&cache->counters->cache_pages);
+	}
+	xbz_policy_insert(&cache->policy, sent, grade, units, copy);
+}
+
+/*
+ * Caches the snapshot of a page without an entry, whole or packed, as the policy wishes:
+ * in a new page while there is room, else in the place of others.
  */
 static void xbz_cache_insert(struct xbz_cache *cache,
 			     struct xbz_policy_page *sent, void **snapshot)
 {
 	struct xbz_policy *p = &cache->policy;
-	void *copy = *snapshot, *spare = NULL;
-	enum xbz_action action;
+	enum xbz_grade grade = sent->wish;
+	u32 units = XBZ_POLICY_WHOLE, victim;
+	bool refused = false;
 	unsigned int i;
-	u32 victim;
 
 	/* If it shrinks after this, trimming drops the page again. */
-	p->limit = xbz_cache_units(cache);
-	if (!p->limit || p->used > p->limit)
+	if (!xbz_cache_units(cache) || xbz_cache_excess(cache))
 		return;
-	if (p->limit - p->used >= XBZ_POLICY_WHOLE) {
-		spare = xbz_cache_grow(cache);
-		/* Without memory to grow, the cache goes on with what it has. */
-		if (!spare) {
-			xbz_counter_inc(&cache->counters->cache_refused);
-			p->limit = p->used;
+	if (grade == XBZ_GRADE_PACKED) {
+		/* It is not packed for nothing. */
+		units = p->packed_units / 256;
+		xbz_cache_set_room(cache, grade, units, false);
+		if (xbz_policy_make_room(p, sent, grade, units, &victim) ==
+		    XBZ_ACTION_REFUSE)
+			return;
+		units = xbz_pack(cache->packed, &cache->packed->newcomer, *snapshot);
+		if (!units) {
+			xbz_policy_hard_page(p, sent);
+			grade = XBZ_GRADE_WHOLE;
+			units = XBZ_POLICY_WHOLE;
 		}
 	}
 	for (i = 0; i < XBZ_EVICT_MAX; i++) {
-		void *evicted;
+		enum xbz_action action;
 
-		action = xbz_policy_make_room(p, sent, XBZ_GRADE_WHOLE,
-					      XBZ_POLICY_WHOLE, &victim);
-		if (action != XBZ_ACTION_EVICT)
+		xbz_cache_set_room(cache, grade, units, refused);
+		action = xbz_policy_make_room(p, sent, grade, units, &victim);
+		if (action == XBZ_ACTION_REFUSE)
 			break;
-		evicted = xbz_entry_take(cache, victim);
-		xbz_counter_inc(&cache->counters->evictions);
-		if (spare)
-			xbz_cache_page_free(evicted);
-		else
-			spare = evicted;
+		if (action == XBZ_ACTION_PACK) {
+			xbz_cache_pack(cache, victim);
+		} else if (action == XBZ_ACTION_EVICT) {
+			xbz_cache_evict(cache, victim);
+		} else if (xbz_cache_grow(cache, grade, units)) {
+			xbz_cache_store(cache, sent, grade, units, snapshot);
+			break;
+		} else if (!refused) {
+			/* Without memory to grow, the cache goes on with what it has. */
+			xbz_counter_inc(&cache->counters->cache_refused);
+			refused = true;
+		}
 	}
-	if (action == XBZ_ACTION_DONE && spare) {
-		*snapshot = spare;
-		xbz_policy_insert(p, sent, XBZ_GRADE_WHOLE, XBZ_POLICY_WHOLE,
-				  (unsigned long)copy);
-		xbz_counter_inc(&cache->counters->cache_pages);
-	} else if (spare) {
-		xbz_cache_page_free(spare);
-	}
+	/* Memory is short for the next page, too. */
+	if (refused)
+		p->limit = min(p->limit, p->used);
 }
 
 /**
@@ -259,8 +453,8 @@ static void xbz_cache_insert(struct xbz_cache *cache,
  *	to cache nothing
  *
  * The copy that xbz_cache_lookup() returned is up to date, unless the page was sent
- * as zero. With xbz_cache_forget() and eviction, the one place where what is known
- * of a page changes.
+ * as zero; if it was unpacked, the packed copy is not, and goes. With
+ * xbz_cache_forget() and eviction, the one place where what is known of a page changes.
  *
  * Context: may sleep; the session's lock and the queue's are held.
  */
@@ -270,6 +464,8 @@ void xbz_cache_commit(struct xbz_cache *cache, struct xbz_region *region,
 {
 	struct xbz_policy *p = &cache->policy;
 	bool wanted = snapshot && READ_ONCE(cache->counters->cache_limit);
+	enum xbz_grade grade;
+	void *left;
 	u32 entry;
 
 	sent->word = xbz_word(cache, region, page,
@@ -277,21 +473,30 @@ void xbz_cache_commit(struct xbz_cache *cache, struct xbz_region *region,
 	if (!sent->word && wanted)
 		xbz_counter_inc(&cache->counters->cache_refused);
 	sent->key = xbz_key(region, page);
-	xbz_policy_lookup(p, sent->word, &entry);
+	grade = xbz_policy_lookup(p, sent->word, &entry);
 	xbz_policy_sent(p, sent);
 	if (sent->known == XBZ_KNOWN_ZERO)
 		xbz_counter_dec(&cache->counters->cache_zero);
 
-	if (sent->wish == XBZ_GRADE_WHOLE) {
-		if (entry == XBZ_POLICY_NONE && snapshot)
-			xbz_cache_insert(cache, sent, snapshot);
+	if (sent->wish == grade &&
+	    (grade == XBZ_GRADE_WHOLE ||
+	     (grade == XBZ_GRADE_PACKED && sent->kind == XBZ_SENT_SAME)))
 		return;
+	if (entry != XBZ_POLICY_NONE) {
+		left = xbz_entry_take(cache, entry);
+		if (left)
+			xbz_cache_spare_page(cache, left);
 	}
-	if (entry != XBZ_POLICY_NONE)
-		xbz_cache_page_free(xbz_entry_take(cache, entry));
 	if (sent->wish == XBZ_GRADE_ZERO && sent->word) {
 		xbz_policy_set_zero(sent->word);
 		xbz_counter_inc(&cache->counters->cache_zero);
+	}
+	if (snapshot && (sent->wish == XBZ_GRADE_WHOLE ||
+			 sent->wish == XBZ_GRADE_PACKED))
+		xbz_cache_insert(cache, sent, snapshot);
+	if (cache->spare) {
+		xbz_cache_page_free(cache->spare);
+		cache->spare = NULL;
 	}
 }
 
@@ -299,12 +504,14 @@ void xbz_cache_commit(struct xbz_cache *cache, struct xbz_region *region,
  * xbz_cache_forget() - drop what is known of a page, but for its history
  * @cache: the shard of the page's queue
  * @word: the page's word
- * @pages: its copy is added here, to be freed by xbz_cache_pages_free()
+ * @pages: a page that is not needed any more is added here, to be freed by
+ *	xbz_cache_pages_free()
  *
  * Context: the queue's lock is held.
  */
 void xbz_cache_forget(struct xbz_cache *cache, u64 *word, struct list_head *pages)
 {
+	void *left;
 	u32 entry;
 
 	switch (xbz_policy_lookup(&cache->policy, word, &entry)) {
@@ -315,15 +522,18 @@ void xbz_cache_forget(struct xbz_cache *cache, u64 *word, struct list_head *page
 		xbz_counter_dec(&cache->counters->cache_zero);
 		break;
 	default:
-		list_add(&virt_to_page(xbz_entry_take(cache, entry))->lru, pages);
+		left = xbz_entry_take(cache, entry);
+		if (left)
+			list_add(&virt_to_page(left)->lru, pages);
 	}
 }
 
 /**
- * xbz_cache_excess() - number of cached pages above the limit
+ * xbz_cache_excess() - memory of cached pages above the limit
  * @cache: the shard
  *
  * Context: any; without the queue's lock the result may be stale.
+ * Return: pages.
  */
 unsigned long xbz_cache_excess(const struct xbz_cache *cache)
 {
@@ -336,28 +546,36 @@ unsigned long xbz_cache_excess(const struct xbz_cache *cache)
 /**
  * xbz_cache_take() - take cached pages out of the cache, the least worth first
  * @cache: the shard
- * @nr: number of pages that are to go
- * @max: number of pages that go now, at most
- * @pages: the copies are added here, to be freed by xbz_cache_pages_free()
+ * @nr: pages of memory that are to be freed
+ * @max: pages that are to be freed now, at most
+ * @pages: they are added here, to be freed by xbz_cache_pages_free()
  *
  * Context: may sleep; the queue's lock is held.
- * Return: number of pages taken, less than both if there were no more.
+ * Return: number of those pages; 0 if nothing is cached any more.
  */
 unsigned long xbz_cache_take(struct xbz_cache *cache, unsigned long nr,
 			     unsigned long max, struct list_head *pages)
 {
 	struct xbz_policy *p = &cache->policy;
-	bool all = nr >= p->nr;
-	unsigned long done;
-	u32 victim;
+	bool all = nr >= cache->counters->cache_pages;
+	unsigned long done = 0, taken = 0;
 
-	for (done = 0; done < min(nr, max) && p->nr; done++) {
+	while (done < min(nr, max) && p->nr) {
 		/* In order: so they are freed, and allocated again. */
-		victim = p->nr - 1;
+		u32 victim = p->nr - 1;
+		void *left;
+
 		if (!all)
 			xbz_policy_shrink(p, &victim);
-		list_add(&virt_to_page(xbz_entry_take(cache, victim))->lru, pages);
+		left = xbz_entry_take(cache, victim);
 		xbz_counter_inc(&cache->counters->evictions);
+		if (left) {
+			list_add(&virt_to_page(left)->lru, pages);
+			done++;
+		}
+		/* Many packed copies may be in a page. */
+		if (done && ++taken / XBZ_TAKE_COPIES >= max)
+			break;
 		cond_resched();
 	}
 	xbz_cache_spare(cache);

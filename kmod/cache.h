@@ -16,15 +16,19 @@
 #define XBZ_CACHE_PAGES_MAX (XBZ_POLICY_LIMIT_MAX / XBZ_POLICY_WHOLE)
 
 struct list_head;
+struct xbz_packed;
 
 /**
  * struct xbz_cache - a queue's shard of the session's cache
  * @policy: which pages it keeps; has the entries of the cached pages
  * @counters: the queue's, of which this has cache_pages, cache_zero, cache_limit,
- *	cache_refused and evictions
+ *	cache_refused, evictions, cache_packed and packed_pages
  * @regions: the session's table, by which the policy's keys are resolved
  * @blocks: blocks for which @policy has a table
  * @credit: for xbz_mem_may_grow()
+ * @pass_bytes: bytes of records before this pass
+ * @packed: the packed copies; NULL while nothing can be packed
+ * @spare: a page that eviction has left, during a commit
  *
  * Context: all under the queue's lock but cache_limit, which may change at any
  * time.
@@ -35,6 +39,9 @@ struct xbz_cache {
 	struct xbz_region **regions;
 	unsigned long blocks;
 	int credit;
+	u64 pass_bytes;
+	struct xbz_packed *packed;
+	void *spare;
 };
 
 void *xbz_cache_page_alloc(bool optional);
@@ -43,7 +50,9 @@ void xbz_cache_pages_free(struct list_head *pages);
 void xbz_cache_init(struct xbz_cache *cache, struct xbzrle_counters *counters,
 		    struct xbz_region **regions, unsigned long limit);
 void xbz_cache_destroy(struct xbz_cache *cache);
+void *xbz_cache_unpack(struct xbz_cache *cache, u32 entry);
 void xbz_cache_pass(struct xbz_cache *cache);
+void xbz_cache_link(struct xbz_cache *cache, u64 ns, unsigned int queues);
 void xbz_cache_commit(struct xbz_cache *cache, struct xbz_region *region,
 		      unsigned long page, struct xbz_policy_page *sent,
 		      void **snapshot);
@@ -74,7 +83,7 @@ static inline void xbz_cache_bound(struct xbz_cache *cache, u32 max_delta)
  * @cache: the shard of the page's queue
  * @region: the page's region
  * @page: its number in the region
- * @copy: set to the cached page, or NULL
+ * @copy: set to the cached page, unpacked, or NULL
  *
  * The record made from this brings the copy up to date; xbz_cache_commit() stores
  * afterwards what is known then.
@@ -82,7 +91,7 @@ static inline void xbz_cache_bound(struct xbz_cache *cache, u32 max_delta)
  * Context: the lock of the page's queue is held.
  * Return: what is known.
  */
-static inline enum xbz_known xbz_cache_lookup(const struct xbz_cache *cache,
+static inline enum xbz_known xbz_cache_lookup(struct xbz_cache *cache,
 					      const struct xbz_region *region,
 					      unsigned long page, void **copy)
 {
@@ -95,10 +104,12 @@ static inline enum xbz_known xbz_cache_lookup(const struct xbz_cache *cache,
 		return XBZ_KNOWN_NOTHING;
 	grade = xbz_policy_lookup(&cache->policy, &leaf[page % XBZRLE_CHUNK_PAGES],
 				  &entry);
-	if (entry != XBZ_POLICY_NONE) {
+	if (grade == XBZ_GRADE_WHOLE)
 		*copy = (void *)xbz_policy_cold(&cache->policy, entry)->copy;
+	else if (grade == XBZ_GRADE_PACKED)
+		*copy = xbz_cache_unpack(cache, entry);
+	if (*copy)
 		return XBZ_KNOWN_COPY;
-	}
 	return grade == XBZ_GRADE_ZERO ? XBZ_KNOWN_ZERO : XBZ_KNOWN_NOTHING;
 }
 

@@ -25,6 +25,7 @@
 #include "core/record.h"
 
 #include <linux/bitops.h>
+#include <linux/ktime.h>
 #include <linux/nospec.h>
 #include <linux/sched/signal.h>
 #include <linux/xbzrle.h>
@@ -271,6 +272,7 @@ int xbz_encode_batch(struct xbz_session *s, struct xbzrle_encode *arg)
 		goto out_unlock;
 	}
 	xbz_cache_bound(&q->cache, arg->max_delta);
+	xbz_cache_link(&q->cache, ktime_get_ns() - s->now.begin, s->nr_queues);
 	xbz_batch_run(&b);
 	xbz_batch_end(&b);
 

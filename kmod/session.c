@@ -121,6 +121,8 @@ static void xbz_session_unpublish(struct xbz_session *s)
 	xbz_past.cache_pages = 0;
 	xbz_past.cache_zero = 0;
 	xbz_past.cache_limit = 0;
+	xbz_past.cache_packed = 0;
+	xbz_past.packed_pages = 0;
 	xbz_ended++;
 	xa_unlock(&xbz_sessions);
 }

@@ -748,7 +748,8 @@ class Xbzctl(unittest.TestCase):
             found = {one.name: one for one in openmetrics.text_string_to_metric_families(
                 xbzctl("--openmetrics", "stats"))}
             values = as_json("stats", "stats")
-        gauges = {"xbzrle_cache_pages", "xbzrle_cache_zero", "xbzrle_cache_limit"}
+        gauges = {"xbzrle_cache_pages", "xbzrle_cache_zero", "xbzrle_cache_limit",
+                  "xbzrle_cache_packed", "xbzrle_packed_pages"}
         wanted = {f"xbzrle_{name}": value for name, value in values["stats"].items()}
         wanted |= {"xbzrle_sessions_started": values["started"],
                    "xbzrle_sessions_ended": values["ended"],

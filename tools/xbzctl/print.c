@@ -16,7 +16,9 @@ bool counter_is_gauge(unsigned int attr)
 {
 	return attr == XBZRLE_A_STATS_CACHE_PAGES ||
 	       attr == XBZRLE_A_STATS_CACHE_ZERO ||
-	       attr == XBZRLE_A_STATS_CACHE_LIMIT;
+	       attr == XBZRLE_A_STATS_CACHE_LIMIT ||
+	       attr == XBZRLE_A_STATS_CACHE_PACKED ||
+	       attr == XBZRLE_A_STATS_PACKED_PAGES;
 }
 
 /* The innermost object or list is empty so far. */

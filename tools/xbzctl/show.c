@@ -26,7 +26,9 @@ static void take_queue(const struct nlmsghdr *msg, void *data)
 	}
 	printf("queue %-4u    %s sent, %llu cached pages%s\n", q.id,
 	       size_text(size, q.stats[XBZRLE_A_STATS_BYTES]),
-	       (unsigned long long)q.stats[XBZRLE_A_STATS_CACHE_PAGES],
+	       (unsigned long long)(q.stats[XBZRLE_A_STATS_CACHE_PAGES] -
+				    q.stats[XBZRLE_A_STATS_PACKED_PAGES] +
+				    q.stats[XBZRLE_A_STATS_CACHE_PACKED]),
 	       q.broken ? ", BROKEN" : "");
 }
 

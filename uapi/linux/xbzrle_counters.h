@@ -22,9 +22,9 @@
  * @cache_hits: out: dirty pages whose content at the destination was known
  * @cache_misses: out: dirty pages whose content at the destination was not known
  * @overflows: out: hits sent whole, because a delta would not be shorter
- * @cache_pages: out: cached pages
+ * @cache_pages: out: memory of cached pages, in pages
  * @cache_zero: out: pages known to be zero at the destination; they need no memory
- * @cache_limit: out: limit on cached pages
+ * @cache_limit: out: limit on the memory of cached pages, in pages
  * @evictions: out: cached pages dropped for a newcomer, by a smaller limit or by a flush
  * @batches: out: ENCODE calls that produced bytes
  * @ring_full: out: ENCODE calls that found the ring full
@@ -33,6 +33,8 @@
  * @log_dirty: out: bits newly set by SYNC, of the session
  * @log_clears: out: KVM_CLEAR_DIRTY_LOG calls, of the session
  * @cache_refused: out: pages not cached for want of memory
+ * @cache_packed: out: cached pages that are kept as packed copies
+ * @packed_pages: out: memory of packed copies, in pages; a part of that of cached pages
  *
  * Counters of the session are the same for each queue. The netlink family has
  * the counters in the same order, as XBZRLE_A_STATS_*.
@@ -65,6 +67,8 @@ struct xbzrle_counters {
 	__u64 log_dirty;
 	__u64 log_clears;
 	__u64 cache_refused;
+	__u64 cache_packed;
+	__u64 packed_pages;
 };
 
 #endif /* _UAPI_LINUX_XBZRLE_COUNTERS_H */
