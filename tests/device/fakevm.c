@@ -233,12 +233,28 @@ void xbzt_secret_plant(uint8_t *page, uint64_t seed)
 		words[i] = xbz_fakevm_secret(seed, i);
 }
 
-uint64_t xbzt_secret_found(uint64_t seed)
+void xbzt_secret_plant_twice(uint8_t *page, uint64_t seed)
 {
-	struct xbz_fakevm_scan arg = { .seed = seed };
+	xbzt_secret_plant(page, seed);
+	memcpy(page + XBZT_PAGE / 2, page, XBZT_PAGE / 2);
+}
+
+static uint64_t secret_found(uint64_t seed, bool anywhere)
+{
+	struct xbz_fakevm_scan arg = { .seed = seed, .anywhere = anywhere };
 
 	control(XBZ_FAKEVM_SCAN, &arg);
 	/* It has looked at memory at all: at our own at the least. */
 	assert_true(arg.pages > 1000);
 	return arg.found;
+}
+
+uint64_t xbzt_secret_found(uint64_t seed)
+{
+	return secret_found(seed, false);
+}
+
+uint64_t xbzt_secret_found_anywhere(uint64_t seed)
+{
+	return secret_found(seed, true);
 }

@@ -74,4 +74,8 @@ struct xbz_fakevm_counters xbzt_vm_counters(int vm, uint32_t slot);
 void xbzt_secret_plant(uint8_t *page, uint64_t seed);
 uint64_t xbzt_secret_found(uint64_t seed);
 
+/* The same with one that packs, and is looked for in packed copies, too: slow. */
+void xbzt_secret_plant_twice(uint8_t *page, uint64_t seed);
+uint64_t xbzt_secret_found_anywhere(uint64_t seed);
+
 #endif /* XBZT_FAKEVM_H */

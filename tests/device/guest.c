@@ -64,6 +64,15 @@ void xbzt_guest_fill(uint8_t *page, struct xbzt_rng *rng)
 	}
 }
 
+void xbzt_guest_text(uint8_t *page, struct xbzt_rng *rng)
+{
+	size_t at;
+
+	xbzt_guest_fill(page, rng);
+	for (at = XBZRLE_PAGE_SIZE / 4; at < XBZRLE_PAGE_SIZE; at++)
+		page[at] = page[at - XBZRLE_PAGE_SIZE / 4];
+}
+
 void xbzt_guest_write(uint8_t *page, enum xbzt_shape shape,
 		      struct xbzt_rng *rng)
 {

@@ -36,4 +36,7 @@ void xbzt_guest_write_any(uint8_t *page, struct xbzt_rng *rng);
 /* A page of random bytes that no delta against zero is shorter than. */
 void xbzt_guest_fill(uint8_t *page, struct xbzt_rng *rng);
 
+/* A page that LZ4 packs to a quarter, and that no delta against zero is shorter than. */
+void xbzt_guest_text(uint8_t *page, struct xbzt_rng *rng);
+
 #endif /* XBZT_GUEST_H */

@@ -326,6 +326,66 @@ static void test_encode(void **state)
 	run_step(&step_encode);
 }
 
+/* Pages of the guest, and of the cache while it is as large as it gets. */
+#define PACKED_PAGES 700
+#define PACKED_CACHE 400
+
+/*
+ * Breaks if a packed copy is lost, or is not what the destination has, where memory is
+ * refused at any point, or the cache gets another size in between.
+ */
+static void test_packed(void **state)
+{
+	struct xbzt_session *s = xbzt_open(&(struct xbzt_config){
+		.cache_bytes = PACKED_CACHE * XBZT_PAGE });
+	struct xbzt_region *r = xbzt_region(s, "ram", PACKED_PAGES);
+	struct xbzrle_counters c;
+	unsigned int round, packed = 0;
+	uint64_t page;
+
+	(void)state;
+	if (fail_nth < 0)
+		fail_msg("no /proc/thread-self/fail-nth: CONFIG_FAULT_INJECTION is not set");
+	for (page = 0; page < r->nr_pages; page++)
+		xbzt_guest_text(xbzt_page(r, page), &xbzt_rng);
+	xbzt_dirty_all(r);
+	for (round = 0; round < 60; round++) {
+		if (!xbzt_below(&xbzt_rng, 3))
+			assert_int_equal(xbzt_cache(s, (100 + xbzt_below(&xbzt_rng, 300)) *
+						       XBZT_PAGE), 0);
+		do {
+			batch = (struct xbzrle_encode){
+				.max_pages = 1 + xbzt_below(&xbzt_rng, 50) };
+			arm(1 + xbzt_below(&xbzt_rng, 60));
+			assert_int_equal(xbzt_encode_raw(s, 0, &batch), 0);
+			disarm();
+			xbzt_apply(s, 0, &batch);
+			xbzt_release(s, 0, batch.pos + batch.bytes);
+		} while (!(batch.status & XBZRLE_STATUS_IDLE));
+		xbzt_assert_equal(r);
+		xbzt_counters(s, 0, &c);
+		packed += c.cache_packed > 0;
+		for (page = 0; page < r->nr_pages; page++) {
+			if (xbzt_below(&xbzt_rng, 3))
+				continue;
+			if (xbzt_below(&xbzt_rng, 8))
+				xbzt_guest_write(xbzt_page(r, page), XBZT_SPARSE,
+						 &xbzt_rng);
+			else if (xbzt_below(&xbzt_rng, 2))
+				xbzt_guest_text(xbzt_page(r, page), &xbzt_rng);
+			else
+				xbzt_guest_write_any(xbzt_page(r, page), &xbzt_rng);
+			xbzt_dirty(r, page);
+		}
+	}
+	assert_true(packed > round / 2);
+	xbzt_counters(s, 0, &c);
+	assert_true(c.cache_hits > 0);
+	assert_true(c.cache_refused > 0);
+	xbzt_close(s);
+	xbzt_assert_all_freed();
+}
+
 /* Breaks if a session that is half made is leaked, or keeps the device from the next. */
 static void test_open_and_setup(void **state)
 {
@@ -381,6 +441,7 @@ int main(void)
 		cmocka_unit_test(test_clear),
 		cmocka_unit_test(test_cache),
 		cmocka_unit_test(test_encode),
+		cmocka_unit_test(test_packed),
 		cmocka_unit_test(xbzt_test_log_is_quiet),
 	};
 

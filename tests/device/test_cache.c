@@ -96,6 +96,94 @@ static void test_cyclic_scan(void **state)
 }
 
 /*
+ * Pages that pack, twice as many as there is room for: a pass over all of them, and what
+ * it hit. Of whole copies that is a half.
+ */
+static uint64_t packed_pass(struct xbzt_session *s, struct xbzt_region *r)
+{
+	struct xbzrle_counters before = counters(s), after;
+
+	next_pass(s, r);
+	after = counters(s);
+	assert_true(after.cache_pages <= after.cache_limit);
+	assert_true(after.packed_pages <= after.cache_pages);
+	xbzt_assert_equal(r);
+	return after.cache_hits - before.cache_hits;
+}
+
+/*
+ * Breaks if copies are not packed where memory is short; if they take more memory than
+ * the limit, or more than they are counted for; or if one of them is not what the
+ * destination has.
+ */
+static void test_packs_where_memory_is_short(void **state)
+{
+	static const unsigned int queues[] = { 1, 8 };
+	unsigned int i, pass;
+	uint64_t page;
+
+	(void)state;
+	for (i = 0; i < XBZT_ARRAY_SIZE(queues); i++) {
+		uint64_t used, hits = 0;
+		struct xbzrle_counters c;
+		struct xbzt_session *s;
+		struct xbzt_region *r;
+
+		xbzt_assert_all_freed();
+		s = xbzt_open(&(struct xbzt_config){
+			.nr_queues = queues[i], .ring_bytes = 1 << 20,
+			.cache_bytes = CACHE_PAGES * XBZT_PAGE });
+		r = xbzt_region(s, "ram", 2 * CACHE_PAGES);
+		used = xbzt_memory_used();
+		for (page = 0; page < r->nr_pages; page++)
+			xbzt_guest_text(xbzt_page(r, page), &xbzt_rng);
+		xbzt_dirty_all(r);
+		xbzt_pass(s);
+		for (pass = 0; pass < 5; pass++)
+			hits = packed_pass(s, r);
+		c = counters(s);
+		printf("# %u queues: %llu of %llu hit, %llu packed in %llu of %llu pages\n",
+		       queues[i], (unsigned long long)hits,
+		       (unsigned long long)r->nr_pages,
+		       (unsigned long long)c.cache_packed,
+		       (unsigned long long)c.packed_pages,
+		       (unsigned long long)c.cache_pages);
+		assert_true(hits >= r->nr_pages * 3 / 4);
+		/* Besides: words, entries, tables, and what packs. */
+		assert_true(xbzt_memory_used() - used <=
+			    (c.cache_pages + 2 * r->nr_pages / 100 + queues[i] * 16) *
+				    XBZT_PAGE);
+		assert_int_equal(xbzt_cache(s, 0), 0);
+		xbzt_eventually(!counters(s).cache_packed);
+		assert_int_equal(counters(s).packed_pages, 0);
+		xbzt_close(s);
+	}
+}
+
+/*
+ * Breaks if pages that do not pack are tried over and over, or lose their places for it.
+ */
+static void test_pages_that_do_not_pack(void **state)
+{
+	struct xbzt_session *s = xbzt_open(&(struct xbzt_config){
+		.cache_bytes = CACHE_PAGES / 4 * XBZT_PAGE });
+	struct xbzt_region *r = xbzt_region(s, "ram", CACHE_PAGES / 2);
+	uint64_t page, hits = 0;
+	unsigned int pass;
+
+	(void)state;
+	for (page = 0; page < r->nr_pages; page++)
+		xbzt_guest_fill(xbzt_page(r, page), &xbzt_rng);
+	xbzt_dirty_all(r);
+	xbzt_pass(s);
+	for (pass = 0; pass < 3; pass++)
+		hits = packed_pass(s, r);
+	assert_int_equal(counters(s).cache_packed, 0);
+	assert_true(hits >= CACHE_PAGES / 4);
+	xbzt_close(s);
+}
+
+/*
  * Breaks if pages that are dirty in each pass lose their places to pages that were
  * sent once, or if SYNC begins no pass for the policy.
  */
@@ -535,6 +623,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cyclic_scan),
+		cmocka_unit_test(test_packs_where_memory_is_short),
+		cmocka_unit_test(test_pages_that_do_not_pack),
 		cmocka_unit_test(test_hot_pages_stay),
 		cmocka_unit_test(test_overflows),
 		cmocka_unit_test(test_bound_on_deltas),

@@ -6,12 +6,14 @@
  */
 #include "vm.h"
 
+#include <linux/compiler.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 
 /* Every 64th word of a page is looked at: what was wiped has none of them. */
@@ -31,6 +33,30 @@ static bool xbz_fakevm_page_has(const u64 *page, const u64 *inverted)
 	return false;
 }
 
+/*
+ * A page that is looked at byte by byte: for a word of the middle, as those at an end
+ * of what is copied can be left in a thread's vector registers.
+ */
+static u8 xbz_fakevm_page[PAGE_SIZE];
+
+static bool __no_sanitize_address xbz_fakevm_has_anywhere(const void *page, u64 inverted)
+{
+	unsigned int i;
+	u64 word;
+
+	if (copy_from_kernel_nofault(xbz_fakevm_page, page, PAGE_SIZE))
+		return false;
+	for (i = 0; i <= PAGE_SIZE - sizeof(word); i++) {
+		memcpy(&word, &xbz_fakevm_page[i], sizeof(word));
+		/* Or a register would have the secret, and a stack that saves it. */
+		word ^= inverted;
+		OPTIMIZER_HIDE_VAR(word);
+		if (word == ~0ULL)
+			return true;
+	}
+	return false;
+}
+
 static int xbz_fakevm_scan_node(struct xbz_fakevm_scan *arg, int nid,
 				const u64 *inverted)
 {
@@ -43,7 +69,9 @@ static int xbz_fakevm_scan_node(struct xbz_fakevm_scan *arg, int nid,
 		if (!page || PageReserved(page))
 			continue;
 		arg->pages++;
-		arg->found += xbz_fakevm_page_has(page_address(page), inverted);
+		arg->found += arg->anywhere ?
+			xbz_fakevm_has_anywhere(page_address(page), inverted[1]) :
+			xbz_fakevm_page_has(page_address(page), inverted);
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
@@ -60,8 +88,8 @@ static int xbz_fakevm_scan_node(struct xbz_fakevm_scan *arg, int nid,
 int xbz_fakevm_scan(struct xbz_fakevm_scan *arg)
 {
 	u64 inverted[XBZ_FAKEVM_SAMPLES];
+	int nid, ret = 0;
 	unsigned int i;
-	int nid, ret;
 
 	for (i = 0; i < XBZ_FAKEVM_SAMPLES; i++)
 		inverted[i] = ~xbz_fakevm_secret(arg->seed, i * XBZ_FAKEVM_STEP);
@@ -71,7 +99,8 @@ int xbz_fakevm_scan(struct xbz_fakevm_scan *arg)
 	for_each_online_node(nid) {
 		ret = xbz_fakevm_scan_node(arg, nid, inverted);
 		if (ret)
-			return ret;
+			break;
 	}
-	return 0;
+	memset(xbz_fakevm_page, 0, sizeof(xbz_fakevm_page));
+	return ret;
 }

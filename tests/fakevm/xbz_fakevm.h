@@ -46,11 +46,13 @@ struct xbz_fakevm_create {
 /**
  * struct xbz_fakevm_scan - XBZ_FAKEVM_SCAN: look for a secret in all memory
  * @seed: which secret, see xbz_fakevm_secret()
+ * @anywhere: look for one of its words at each byte, as packed copies have it
  * @pages: out: pages that were looked at
  * @found: out: pages that have some word of the secret where the secret has it
  */
 struct xbz_fakevm_scan {
 	__u64 seed;
+	__u64 anywhere;
 	__u64 pages;
 	__u64 found;
 };

@@ -33,6 +33,11 @@ MUTATIONS = (
          "	case XBZ_ZERO:\n"
          "		memset(rec->copy, 1, 1);\n"),
     ), ("unit",)),
+    Mutation(1, "a packed copy is not brought up to date", (
+        ("kmod/cache.c",
+         "	     (grade == XBZ_GRADE_PACKED && sent->kind == XBZ_SENT_SAME)))\n",
+         "	     grade == XBZ_GRADE_PACKED))\n"),
+    ), ("kunit", "test_cache")),
     Mutation(2, "the page is read before KVM's log is cleared", (
         ("kmod/encode.c",
          "	if (xbz_harvest_clear(b->s, place->region, place->page, &b->scratch))\n"
@@ -114,6 +119,12 @@ MUTATIONS = (
     Mutation(9, "pages are freed as they are", (
         ("kmod/memory.c", "	clear_highpage(page);\n", ""),
     ), ("kunit", "test_secrets")),
+    Mutation(9, "a packed copy is not wiped", (
+        ("kmod/packed.c", "	xbz_wipe(last, bytes);\n", ""),
+    ), ("kunit",)),
+    Mutation(9, "what packs copies is freed as it is", (
+        ("kmod/packed.c", "	memzero_explicit(packed, sizeof(*packed));\n", ""),
+    ), ("test_secrets",)),
     Mutation(10, "the cache takes the cgroup's last page", (
         ("kmod/memory.c",
          "		*credit = min(xbz_mem_room(), XBZ_CREDIT);\n",
@@ -124,6 +135,9 @@ MUTATIONS = (
          "	return (void *)xbz_policy_remove(&cache->policy, entry);\n",
          "	return (void *)xbz_policy_cold(&cache->policy, entry)->copy;\n"),
     ), ("test_invariants", "kunit")),
+    Mutation(10, "a packed copy that moves is not found", (
+        ("kmod/packed.c", "		xbz_policy_cold(policy, entry)->copy = copy;\n", ""),
+    ), ("kunit", "test_cache")),
     Mutation(10, "the entry that takes another one's number is not found", (
         ("lib/core/policy.c",
          "	*cold->word = (u64)entry << XBZ_WORD_INDEX_SHIFT | XBZ_WORD_ENTRY;\n"
