@@ -21,6 +21,9 @@
 #define MAX_SIZES 16
 #define RAW_RECORD (8 + PAGE_BYTES)
 #define ZERO_RECORD 9
+/* What kmod/packed.c puts before a packed copy, and what it rounds their sum up to. */
+#define PACKED_HEAD 10
+#define PACKED_STEP 64
 
 /**
  * struct result - what a cache did
@@ -225,8 +228,10 @@ static u32 pack(struct ours *o, u32 page)
 {
 	const struct event *e = &o->t->events[o->last[page]];
 
+	u32 steps = (e->packed[o->packer] + PACKED_HEAD + PACKED_STEP - 1) / PACKED_STEP;
+
 	o->r.packs++;
-	return xbz_policy_units(e->packed[o->packer]);
+	return xbz_policy_units(steps * PACKED_STEP);
 }
 
 static bool packs(u32 units)

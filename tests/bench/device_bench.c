@@ -66,6 +66,7 @@ void die(const char *format, ...)
  * @set: the pages before and after
  * @memory: the guest's memory: the region
  * @first_pass: whether a page is sent for the first time, by a new session
+ * @short_of: whether the cache has room for half of the pages
  * @path: the device
  * @session: the session
  * @bitmap: the region's
@@ -77,6 +78,7 @@ struct device {
 	const struct page_set *set;
 	u8 *memory;
 	bool first_pass;
+	bool short_of;
 	const char *path;
 	struct xbzrle_session *session;
 	uint64_t *bitmap;
@@ -92,7 +94,7 @@ static void open_session(struct device *d)
 		.nr_queues = 1,
 		.vm_fd = -1,
 		.ring_bytes = RING_BYTES,
-		.cache_bytes = d->set->nr * (u64)PAGE_BYTES,
+		.cache_bytes = d->set->nr * (u64)PAGE_BYTES / (d->short_of ? 2 : 1),
 		.name = "bench",
 	};
 	u32 region;
@@ -146,6 +148,14 @@ static void all_dirty(struct device *d, size_t first, size_t nr)
 		d->bitmap[i / 64] |= 1ULL << (i % 64);
 }
 
+static void next_pass(struct device *d)
+{
+	int ret = xbzrle_session_sync(d->session, NULL);
+
+	if (ret)
+		die("SYNC: %s", strerror(-ret));
+}
+
 static void device_restore(void *state, size_t first, size_t nr)
 {
 	struct device *d = state;
@@ -163,6 +173,9 @@ static void device_restore(void *state, size_t first, size_t nr)
 		memcpy(d->memory, d->set->old, d->set->nr * PAGE_BYTES);
 		all_dirty(d, 0, d->set->nr);
 		drain(d);
+		/* What is to be packed is learned from passes. */
+		if (d->short_of)
+			next_pass(d);
 	}
 	memcpy(d->memory + first * PAGE_BYTES, d->set->cur + first * PAGE_BYTES,
 	       nr * PAGE_BYTES);
@@ -204,7 +217,8 @@ static u64 time_calls(struct device *d)
 	return time_now(PLACE_DRAM_WALL) - begin;
 }
 
-static void device_add(struct contender *c, struct bench *b, bool first_pass)
+static void device_add(struct contender *c, struct bench *b, bool first_pass,
+		       bool short_of)
 {
 	struct device *d = calloc(1, sizeof(*d));
 
@@ -213,6 +227,7 @@ static void device_add(struct contender *c, struct bench *b, bool first_pass)
 	d->set = &b->set;
 	d->memory = pages_alloc(b->set.nr);
 	d->first_pass = first_pass;
+	d->short_of = short_of;
 	d->path = b->device;
 	if (!first_pass)
 		open_session(d);
@@ -248,14 +263,31 @@ static bool make_first_pass(struct bench *b)
 	return true;
 }
 
+/* As w1, of pages that pack to a quarter. */
+static bool make_packed(struct bench *b)
+{
+	size_t i, quarter = PAGE_BYTES / 4;
+
+	if (strcmp(b->workload, "packed") || !pages_make(&b->set, "w1", b->pages))
+		return false;
+	for (i = 0; i < b->pages * PAGE_BYTES; i++) {
+		u8 change = b->set.old[i] ^ b->set.cur[i];
+
+		if (i % PAGE_BYTES >= quarter)
+			b->set.old[i] = b->set.old[i - quarter];
+		b->set.cur[i] = b->set.old[i] ^ change;
+	}
+	return true;
+}
+
 static void add_all(struct bench *b)
 {
-	bool first_pass = make_first_pass(b);
+	bool first_pass = make_first_pass(b), packed = make_packed(b);
 
-	if (!first_pass && !pages_make(&b->set, b->workload, b->pages))
+	if (!first_pass && !packed && !pages_make(&b->set, b->workload, b->pages))
 		die("there is no workload %s", b->workload);
 	memcpy_add(add(b), &b->set);
-	device_add(add(b), b, first_pass);
+	device_add(add(b), b, first_pass, packed);
 	/* Both compare with a copy that a first pass does not have. */
 	if (first_pass)
 		return;
@@ -309,7 +341,7 @@ static void print(const struct bench *b)
 
 static void usage(FILE *to)
 {
-	fputs("usage: device_bench --workload w0..w6|raw|zero [--device PATH] [--pages N]\n"
+	fputs("usage: device_bench --workload w0..w6|raw|zero|packed [--device PATH] [--pages N]\n"
 	      "                    [--rounds N] [--qemu FILE.so]\n", to);
 }
 
