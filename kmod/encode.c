@@ -272,6 +272,8 @@ int xbz_encode_batch(struct xbz_session *s, struct xbzrle_encode *arg)
 		goto out_unlock;
 	}
 	xbz_cache_bound(&q->cache, arg->max_delta);
+	if (READ_ONCE(s->max_delta) != arg->max_delta)
+		WRITE_ONCE(s->max_delta, arg->max_delta);
 	xbz_cache_link(&q->cache, ktime_get_ns() - s->now.begin, s->nr_queues);
 	xbz_batch_run(&b);
 	xbz_batch_end(&b);

@@ -121,6 +121,8 @@ static int xbz_put_session(struct sk_buff *skb, struct xbz_session *s)
 	    xbz_put_u64(skb, XBZRLE_A_SESSION_CACHE_BYTES,
 			READ_ONCE(s->cache_bytes)) ||
 	    nla_put_u32(skb, XBZRLE_A_SESSION_BROKEN, broken) ||
+	    nla_put_u32(skb, XBZRLE_A_SESSION_MAX_DELTA,
+			READ_ONCE(s->max_delta)) ||
 	    xbz_put_counters(skb, XBZRLE_A_SESSION_STATS, &sum) ||
 	    xbz_put_pass(skb, XBZRLE_A_SESSION_PASS, &now) ||
 	    (now.number && xbz_put_pass(skb, XBZRLE_A_SESSION_LAST_PASS, &last)))

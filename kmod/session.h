@@ -71,6 +71,7 @@ struct xbz_pass {
  * @manual_protect: KVM clears its log only when told to
  * @log_shift: pages of a log block, as a power of two
  * @cache_bytes: limit on the memory of its cached pages
+ * @max_delta: the last ENCODE's bound on deltas, for observers
  * @nr_queues: number of queues
  * @queues: an array of @nr_queues
  * @regions: by number, NULL for none
@@ -109,6 +110,7 @@ struct xbz_session {
 	u8 log_shift;
 
 	u64 cache_bytes;
+	u32 max_delta;
 	unsigned int nr_queues;
 	struct xbz_queue *queues;
 

@@ -150,6 +150,7 @@ class Family(unittest.TestCase):
             got = self.nl.do("session-get", {"id": s.id})
             for name, value in (("name", "one"), ("pid", os.getpid()), ("uid", 0), ("vm", 0),
                                 ("queues", 2), ("regions", 2), ("pages", 1040), ("broken", 0),
+                                ("max-delta", 0),
                                 ("cache-bytes", 1 << 20)):
                 self.assertEqual(got[name], value, name)
             self.assertEqual(got["stats"]["cache-pages"], 100)

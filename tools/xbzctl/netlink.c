@@ -125,6 +125,7 @@ void xbzctl_take_session(const struct nlmsghdr *msg, void *data)
 	s->queues = number(tb[XBZRLE_A_SESSION_QUEUES]);
 	s->regions = number(tb[XBZRLE_A_SESSION_REGIONS]);
 	s->broken = number(tb[XBZRLE_A_SESSION_BROKEN]);
+	s->max_delta = number(tb[XBZRLE_A_SESSION_MAX_DELTA]);
 	s->pages = number(tb[XBZRLE_A_SESSION_PAGES]);
 	s->ring_bytes = number(tb[XBZRLE_A_SESSION_RING_BYTES]);
 	s->cache_bytes = number(tb[XBZRLE_A_SESSION_CACHE_BYTES]);

@@ -33,7 +33,7 @@ struct xbzctl_session {
 	uint32_t pid, uid;
 	uint64_t age;
 	bool vm;
-	uint32_t queues, regions, broken;
+	uint32_t queues, regions, broken, max_delta;
 	uint64_t pages, ring_bytes;
 	uint64_t cache_bytes, cache_used, flushed;
 	xbzctl_stats_t stats;

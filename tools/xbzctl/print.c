@@ -132,6 +132,7 @@ void json_session(const char *key, const struct xbzctl_session *s)
 	json_u64("ring_bytes", s->ring_bytes);
 	json_u64("cache_bytes", s->cache_bytes);
 	json_u64("cache_used", s->cache_used);
+	json_u64("max_delta", s->max_delta);
 	json_stats("stats", s->stats);
 	json_pass("pass", s->pass);
 	if (s->has_last)

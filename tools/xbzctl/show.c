@@ -13,9 +13,13 @@ static void take_queue(const struct nlmsghdr *msg, void *data)
 {
 	const bool *json = data;
 	struct xbzctl_queue q;
+	unsigned long long cached;
 	char size[16];
 
 	xbzctl_take_queue(msg, &q);
+	cached = q.stats[XBZRLE_A_STATS_CACHE_PAGES] -
+		 q.stats[XBZRLE_A_STATS_PACKED_PAGES] +
+		 q.stats[XBZRLE_A_STATS_CACHE_PACKED];
 	if (*json) {
 		json_open(NULL, '{');
 		json_u64("id", q.id);
@@ -25,10 +29,7 @@ static void take_queue(const struct nlmsghdr *msg, void *data)
 		return;
 	}
 	printf("queue %-4u    %s sent, %llu cached pages%s\n", q.id,
-	       size_text(size, q.stats[XBZRLE_A_STATS_BYTES]),
-	       (unsigned long long)(q.stats[XBZRLE_A_STATS_CACHE_PAGES] -
-				    q.stats[XBZRLE_A_STATS_PACKED_PAGES] +
-				    q.stats[XBZRLE_A_STATS_CACHE_PACKED]),
+	       size_text(size, q.stats[XBZRLE_A_STATS_BYTES]), cached,
 	       q.broken ? ", BROKEN" : "");
 }
 
@@ -41,6 +42,19 @@ static void print_pass(const char *title, const uint64_t *pass)
 	       pass[XBZRLE_A_PASS_TIME] / 1e9,
 	       (unsigned long long)pass[XBZRLE_A_PASS_PAGES],
 	       size_text(size, pass[XBZRLE_A_PASS_BYTES]));
+}
+
+/* A page goes whole where that is no dearer: beside multifd, which compresses it. */
+static void print_ways(const struct xbzctl_session *s)
+{
+	uint64_t deltas = s->stats[XBZRLE_A_STATS_PAGES_DELTA];
+
+	printf("ways          ");
+	if (deltas)
+		printf("a delta takes %llu bytes; ",
+		       (unsigned long long)(s->stats[XBZRLE_A_STATS_BYTES_DELTA] / deltas));
+	printf("a page whose delta would take more than %u goes whole\n",
+	       s->max_delta ? s->max_delta : 4096);
 }
 
 static void print_session(const struct xbzctl_session *s)
@@ -66,6 +80,7 @@ static void print_session(const struct xbzctl_session *s)
 		print_pass("last pass", s->last);
 	printf("estimate      %llu dirty pages, %s in the stream\n",
 	       (unsigned long long)s->dirty, size_text(a, s->bytes));
+	print_ways(s);
 	for (i = 1; i <= XBZRLE_A_STATS_MAX; i++)
 		printf("%-13s %-14llu %s\n", counters[i].name,
 		       (unsigned long long)s->stats[i], counters[i].help);
