@@ -268,7 +268,7 @@ static bool make_packed(struct bench *b)
 {
 	size_t i, quarter = PAGE_BYTES / 4;
 
-	if (strcmp(b->workload, "packed") || !pages_make(&b->set, "w1", b->pages))
+	if (!pages_make(&b->set, "w1", b->pages))
 		return false;
 	for (i = 0; i < b->pages * PAGE_BYTES; i++) {
 		u8 change = b->set.old[i] ^ b->set.cur[i];
@@ -282,9 +282,10 @@ static bool make_packed(struct bench *b)
 
 static void add_all(struct bench *b)
 {
-	bool first_pass = make_first_pass(b), packed = make_packed(b);
+	bool packed = !strcmp(b->workload, "packed"), first_pass = make_first_pass(b);
 
-	if (!first_pass && !packed && !pages_make(&b->set, b->workload, b->pages))
+	if (!first_pass && !(packed ? make_packed(b) :
+				      pages_make(&b->set, b->workload, b->pages)))
 		die("there is no workload %s", b->workload);
 	memcpy_add(add(b), &b->set);
 	device_add(add(b), b, first_pass, packed);

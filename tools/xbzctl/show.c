@@ -12,14 +12,11 @@
 static void take_queue(const struct nlmsghdr *msg, void *data)
 {
 	const bool *json = data;
-	struct xbzctl_queue q;
 	unsigned long long cached;
+	struct xbzctl_queue q;
 	char size[16];
 
 	xbzctl_take_queue(msg, &q);
-	cached = q.stats[XBZRLE_A_STATS_CACHE_PAGES] -
-		 q.stats[XBZRLE_A_STATS_PACKED_PAGES] +
-		 q.stats[XBZRLE_A_STATS_CACHE_PACKED];
 	if (*json) {
 		json_open(NULL, '{');
 		json_u64("id", q.id);
@@ -28,6 +25,9 @@ static void take_queue(const struct nlmsghdr *msg, void *data)
 		json_close('{');
 		return;
 	}
+	cached = q.stats[XBZRLE_A_STATS_CACHE_PAGES] -
+		 q.stats[XBZRLE_A_STATS_PACKED_PAGES] +
+		 q.stats[XBZRLE_A_STATS_CACHE_PACKED];
 	printf("queue %-4u    %s sent, %llu cached pages%s\n", q.id,
 	       size_text(size, q.stats[XBZRLE_A_STATS_BYTES]), cached,
 	       q.broken ? ", BROKEN" : "");
