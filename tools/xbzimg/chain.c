@@ -9,12 +9,39 @@
 
 #include "page.h"
 
+/* Pages that copies are of: those of neighbours are neighbours, most of the time. */
+#define KEPT_PAGES 8
+
+/**
+ * struct reader - what a worker uses at a place
+ * @cursor: in the delta image
+ * @numbers: of the pages in @kept and 1, or 0; as copies have them
+ * @kept: pages that were copied from, by the lower bits of their numbers
+ */
+struct reader {
+	struct delta_cursor cursor;
+	uint64_t numbers[KEPT_PAGES];
+	uint8_t kept[KEPT_PAGES][FORMAT_PAGE];
+};
+
 struct chain {
 	struct image *base;
 	struct deltas deltas;
 	unsigned int workers;
-	/* Of each worker, one for each delta image. */
-	struct delta_cursor *cursors;
+	/* Of each worker, one for each delta image and purpose. */
+	struct reader *readers;
+};
+
+/**
+ * struct reading - pages of a chain that are read
+ * @chain: that is open
+ * @worker: that reads
+ * @place: where
+ */
+struct reading {
+	struct chain *chain;
+	unsigned int worker;
+	struct place place;
 };
 
 static bool fits(const struct delta *older, const struct delta *newer, struct error *err)
@@ -64,7 +91,7 @@ struct chain *chain_open(const char *base, char *const *paths, size_t count,
 			 unsigned int workers, struct error *err)
 {
 	struct chain *chain = calloc(1, sizeof(*chain));
-	size_t i, cursors = count * workers;
+	size_t i, readers = count * workers * PURPOSES;
 
 	if (!chain) {
 		error_errno(err, "%s", base);
@@ -82,14 +109,14 @@ struct chain *chain_open(const char *base, char *const *paths, size_t count,
 			  (unsigned long long)image_size(chain->base));
 		goto fail;
 	}
-	chain->cursors = calloc(cursors + 1, sizeof(*chain->cursors));
-	if (!chain->cursors) {
+	chain->readers = calloc(readers + 1, sizeof(*chain->readers));
+	if (!chain->readers) {
 		error_errno(err, "%s", base);
 		goto fail;
 	}
 	chain->workers = workers;
-	for (i = 0; i < cursors; i++)
-		chain->cursors[i].at = GROUP_NONE;
+	for (i = 0; i < readers; i++)
+		chain->readers[i].cursor.at = GROUP_NONE;
 	return chain;
 
 fail:
@@ -103,9 +130,9 @@ void chain_close(struct chain *chain)
 
 	if (!chain)
 		return;
-	for (i = 0; i < chain->deltas.count * chain->workers; i++)
-		delta_cursor_free(&chain->cursors[i]);
-	free(chain->cursors);
+	for (i = 0; i < chain->deltas.count * chain->workers * PURPOSES; i++)
+		delta_cursor_free(&chain->readers[i].cursor);
+	free(chain->readers);
 	image_close(chain->base);
 	deltas_close(&chain->deltas);
 	free(chain);
@@ -135,9 +162,79 @@ static void cut(uint8_t *to, uint64_t page, uint32_t pages, uint64_t size)
 	}
 }
 
-static bool apply_group(const struct delta *delta, const struct group *group, uint8_t *to,
+bool place_of_copy(const struct deltas *deltas, const struct place *place, uint64_t *page,
+		   struct place *source, struct error *err)
+{
+	const struct delta *delta = &deltas->delta[place->level - 1];
+
+	if (!(*place->left)--)
+		return error_set(err, "%s: too many copies of copies", delta->path);
+	*source = *place;
+	if (*page < delta_base_pages(delta)) {
+		source->level--;
+		source->purpose = FOR_NEWER;
+		return true;
+	}
+	if (place->purpose & FOR_SAME)
+		return error_set(err, "%s: a copy of a copy", delta->path);
+	*page -= delta_base_pages(delta);
+	source->purpose |= FOR_SAME;
+	return true;
+}
+
+static struct reader *reader_of(const struct reading *reading)
+{
+	const struct chain *chain = reading->chain;
+	size_t level = reading->worker * chain->deltas.count + reading->place.level - 1;
+
+	return &chain->readers[level * PURPOSES + reading->place.purpose];
+}
+
+static bool read_level(const struct reading *reading, uint8_t *to, uint64_t page, uint32_t pages,
+		       struct error *err);
+
+static const uint8_t *get_source(const struct reading *reading, uint64_t number,
+				 struct error *err)
+{
+	struct reader *reader = reader_of(reading);
+	unsigned int i = number % KEPT_PAGES;
+	struct reading source = *reading;
+	uint64_t page = number;
+
+	if (reader->numbers[i] == number + 1)
+		return reader->kept[i];
+	reader->numbers[i] = 0;
+	if (!place_of_copy(&reading->chain->deltas, &reading->place, &page, &source.place, err) ||
+	    !read_level(&source, reader->kept[i], page, 1, err))
+		return NULL;
+	reader->numbers[i] = number + 1;
+	return reader->kept[i];
+}
+
+static bool read_source(void *arg, void *to, uint64_t from, unsigned int length,
+			struct error *err)
+{
+	uint8_t *at = to;
+
+	while (length) {
+		unsigned int skip = from % FORMAT_PAGE, part = min_u64(FORMAT_PAGE - skip, length);
+		const uint8_t *page = get_source(arg, from / FORMAT_PAGE, err);
+
+		if (!page)
+			return false;
+		memcpy(at, page + skip, part);
+		at += part;
+		from += part;
+		length -= part;
+	}
+	return true;
+}
+
+static bool apply_group(const struct reading *reading, const struct group *group, uint8_t *to,
 			uint64_t page, uint32_t pages, struct error *err)
 {
+	const struct delta *delta = &reading->chain->deltas.delta[reading->place.level - 1];
+	struct source source = { read_source, (void *)reading };
 	uint32_t i;
 
 	for (i = group_find(group, page); i < group->count; i++) {
@@ -147,35 +244,55 @@ static bool apply_group(const struct delta *delta, const struct group *group, ui
 
 		if (record->page >= page + pages)
 			break;
-		for (; at < min_u64(record->page + record->pages, page + pages); at++)
-			if (!record_apply(record, to + (at - page) * FORMAT_PAGE, at, &what))
+		for (; at < min_u64(record->page + record->pages, page + pages); at++) {
+			uint8_t *one = to + (at - page) * FORMAT_PAGE;
+
+			if (!record_apply(record, one, &source, err))
+				return false;
+			if (!record_check(record, one, &what))
 				return error_set(err, "%s: %s", delta->path, what.text);
+		}
 	}
+	return true;
+}
+
+static bool read_level(const struct reading *reading, uint8_t *to, uint64_t page, uint32_t pages,
+		       struct error *err)
+{
+	struct reading below = *reading;
+	struct delta_cursor *cursor;
+	const struct delta *delta;
+	size_t at;
+
+	if (!reading->place.level)
+		return image_read(reading->chain->base, reading->worker, to,
+				  (size_t)pages * FORMAT_PAGE, page * FORMAT_PAGE, err);
+	below.place = place_below(&reading->place);
+	if (!read_level(&below, to, page, pages, err))
+		return false;
+	delta = &reading->chain->deltas.delta[reading->place.level - 1];
+	cursor = &reader_of(reading)->cursor;
+	for (at = delta_find(delta, page);
+	     at < delta->count && delta->groups[at].first < page + pages; at++) {
+		if (!delta_group(delta, cursor, at, err) ||
+		    !apply_group(reading, &cursor->group, to, page, pages, err))
+			return false;
+	}
+	cut(to, page, pages, delta->size);
 	return true;
 }
 
 bool chain_read(struct chain *chain, unsigned int worker, void *to, uint64_t page,
 		uint32_t pages, struct error *err)
 {
-	size_t i, at;
+	unsigned int left = COPIED_PAGES_MAX;
+	struct reading reading = {
+		.chain = chain,
+		.worker = worker,
+		.place = { .level = chain->deltas.count, .left = &left },
+	};
 
-	if (!image_read(chain->base, worker, to, (size_t)pages * FORMAT_PAGE, page * FORMAT_PAGE,
-			err))
-		return false;
-	for (i = 0; i < chain->deltas.count; i++) {
-		const struct delta *delta = &chain->deltas.delta[i];
-		struct delta_cursor *cursor =
-			&chain->cursors[worker * chain->deltas.count + i];
-
-		for (at = delta_find(delta, page);
-		     at < delta->count && delta->groups[at].first < page + pages; at++) {
-			if (!delta_group(delta, cursor, at, err) ||
-			    !apply_group(delta, &cursor->group, to, page, pages, err))
-				return false;
-		}
-		cut(to, page, pages, delta->size);
-	}
-	return true;
+	return read_level(&reading, to, page, pages, err);
 }
 
 bool image_pages(struct image *image, unsigned int worker, uint64_t page, uint64_t end,
@@ -228,14 +345,15 @@ bool chain_extent(struct chain *chain, unsigned int worker, uint64_t page, uint6
 static bool probe_group(struct chain *chain, const struct delta *delta, size_t at,
 			struct error *err)
 {
-	struct delta_cursor *cursor = &chain->cursors[delta - chain->deltas.delta];
+	struct delta_cursor *cursor =
+		&chain->readers[(delta - chain->deltas.delta) * PURPOSES].cursor;
 	uint8_t page[FORMAT_PAGE];
 	uint32_t i;
 
 	if (!delta_group(delta, cursor, at, err))
 		return false;
 	for (i = 0; i < cursor->group.count; i++)
-		if (cursor->group.records[i].kind == FORMAT_DELTA)
+		if (record_has_sum(cursor->group.records[i].kind))
 			return chain_read(chain, 0, page, cursor->group.records[i].page, 1, err);
 	return true;
 }

@@ -31,6 +31,51 @@ struct deltas {
 bool deltas_open(struct deltas *deltas, char *const *paths, size_t count, struct error *err);
 void deltas_close(struct deltas *deltas);
 
+/* Why a page is read: for itself, or for copies in a newer delta image or the same one. */
+#define FOR_NEWER 1U
+#define FOR_SAME 2U
+#define PURPOSES 4
+
+/**
+ * struct place - where pages of a chain are read
+ * @level: so many delta images are applied
+ * @purpose: bits of why
+ * @left: so many pages may yet be read for copies
+ *
+ * Reading a page leads to others, but never back to the same level and purpose: so each has a
+ * cursor of its own.
+ */
+struct place {
+	size_t level;
+	unsigned int purpose;
+	unsigned int *left;
+};
+
+/*
+ * As many pages are read for the copies of a block at most. What was moved is copied from one
+ * page or two; crafted delta images could double that with each of them.
+ */
+#define COPIED_PAGES_MAX (1U << 16)
+
+/* Where what the level's delta image rests on is read. */
+static inline struct place place_below(const struct place *place)
+{
+	return (struct place){ place->level - 1, place->purpose ? FOR_NEWER : 0, place->left };
+}
+
+/**
+ * place_of_copy() - where a page is read that is copied
+ * @deltas: of the chain
+ * @place: of the copy
+ * @page: number as copies have it; receives that in its image
+ * @source: receives the place
+ * @err: says why not
+ *
+ * Return: false if it would be a copy of a copy in the same image, or it takes too many.
+ */
+bool place_of_copy(const struct deltas *deltas, const struct place *place, uint64_t *page,
+		   struct place *source, struct error *err);
+
 struct chain;
 
 /**

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * xbzimg create: the difference of two images. Each thread takes a chunk of both, reads
- * and compares it block by block and makes groups of it, which are written in order.
+ * and compares it block by block and makes groups of it, which are written in order. To find
+ * what was moved, all of the base has to be known before the first record is made: then a
+ * first pass compares and notes which pages differ, and a second one reads those again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 #include "output.h"
 #include "page.h"
 #include "progress.h"
+#include "search.h"
 #include "xbzimg.h"
 
 /**
@@ -31,55 +34,86 @@ struct worker {
 	struct made made;
 };
 
+/**
+ * struct create - what all threads use
+ * @ctl: options
+ * @base: which the delta image will rest on
+ * @new: image
+ * @search: for copies
+ * @changed: a bit for each page that differs, if there are two passes
+ * @writer: of the delta image
+ * @workers: one for each thread
+ */
 struct create {
 	const struct xbzimg *ctl;
 	struct chain *base;
 	struct image *new;
+	struct search *search;
+	uint8_t *changed;
 	struct delta_writer writer;
 	struct worker *workers;
 };
 
-static bool add(struct worker *worker, uint64_t page, enum format_kind kind, const void *content,
-		unsigned int length, uint64_t sum, struct error *err)
+static bool add(struct worker *worker, const struct record *record, struct error *err)
 {
-	worker->made.kinds[kind]++;
-	return group_add(worker->builder, &worker->groups, page, kind, content, length, sum, err);
+	worker->made.kinds[record->kind]++;
+	return group_add(worker->builder, &worker->groups, record, err);
 }
 
-/* A page that differs. Its old content is lost. */
-static bool add_page(struct worker *worker, uint64_t page, uint8_t *old, const uint8_t *new,
-		     struct error *err)
+/* A page that differs. */
+static bool add_page(struct create *create, unsigned int number, uint64_t page,
+		     const uint8_t *old, const uint8_t *new, struct error *err)
 {
-	uint8_t delta[FORMAT_PAGE];
-	uint64_t old_sum = 0;
-	bool zero;
+	struct worker *worker = &create->workers[number];
+	struct record record = { .page = page, .pages = 1, .kind = FORMAT_ZERO };
+	uint8_t delta[FORMAT_PAGE], ref[FORMAT_PAGE];
+	uint64_t sum;
 	int length;
 
-	if (page_is_zero(new)) {
-		worker->made.base_sum += page_sum(old, page);
-		return add(worker, page, FORMAT_ZERO, NULL, 0, 0, err);
+	worker->made.base_sum += page_share(old, page);
+	if (page_is_zero(new))
+		return add(worker, &record, err);
+	sum = page_sum(new, page);
+	worker->made.image_sum += sum;
+	memcpy(ref, old, FORMAT_PAGE);
+	length = xbz_encode(delta, sizeof(delta), ref, new);
+	if (length > 0) {
+		record.kind = page_is_zero(old) ? FORMAT_DELTA_ZERO : FORMAT_DELTA;
+		record.content = delta;
+		record.length = length;
+	} else {
+		record.kind = FORMAT_RAW;
+		record.content = new;
+		record.length = FORMAT_PAGE;
 	}
-	worker->made.image_sum += page_sum(new, page);
-	zero = page_is_zero(old);
-	if (!zero) {
-		old_sum = page_sum(old, page);
-		worker->made.base_sum += old_sum;
-	}
-	length = xbz_encode(delta, sizeof(delta), old, new);
-	if (length <= 0)
-		return add(worker, page, FORMAT_RAW, new, FORMAT_PAGE, 0, err);
-	return add(worker, page, zero ? FORMAT_DELTA_ZERO : FORMAT_DELTA, delta, length, old_sum,
-		   err);
+	record.sum = sum;
+	return search_copies(create->search, number, &record, old, new, err) &&
+	       add(worker, &record, err);
+}
+
+/* A page that differs, in the first pass if there are two. */
+static bool differs(struct create *create, unsigned int number, uint64_t page,
+		    const uint8_t *old, const uint8_t *new, struct error *err)
+{
+	if (!create->changed)
+		return add_page(create, number, page, old, new, err);
+	search_add_new(create->search, new, page);
+	/* A byte of the bits is that of one chunk. */
+	create->changed[page / 8] |= 1 << page % 8;
+	return true;
 }
 
 /* The first pages of both blocks. */
-static bool compare(const struct create *create, struct worker *worker, uint64_t page,
+static bool compare(struct create *create, unsigned int number, uint64_t page,
 		    uint32_t pages, struct error *err)
 {
-	uint8_t *old = worker->old, *new = worker->new;
+	struct worker *worker = &create->workers[number];
+	const uint8_t *old = worker->old, *new = worker->new;
 	uint32_t i;
 
 	for (i = 0; i < pages; i++, old += FORMAT_PAGE, new += FORMAT_PAGE) {
+		if (create->changed)
+			search_add_old(create->search, old, page + i);
 		/* Behind the image's end, the base has its sum and nothing else. */
 		if (page + i >= pages_of(image_size(create->new))) {
 			worker->made.base_sum += page_share(old, page + i);
@@ -88,7 +122,7 @@ static bool compare(const struct create *create, struct worker *worker, uint64_t
 
 			worker->made.base_sum += share;
 			worker->made.image_sum += share;
-		} else if (!add_page(worker, page + i, old, new, err)) {
+		} else if (!differs(create, number, page + i, old, new, err)) {
 			return false;
 		}
 	}
@@ -141,7 +175,7 @@ static bool do_block(struct create *create, unsigned int number, uint64_t page, 
 		memset(worker->new, 0, bytes);
 	else if (!image_read(create->new, number, worker->new, bytes, page * FORMAT_PAGE, err))
 		return false;
-	return compare(create, worker, page, *pages, err);
+	return compare(create, number, page, *pages, err);
 }
 
 static uint64_t all_pages(const struct create *create)
@@ -149,6 +183,7 @@ static uint64_t all_pages(const struct create *create)
 	return max_u64(pages_of(chain_size(create->base)), pages_of(image_size(create->new)));
 }
 
+/* All of a chunk, compared. */
 static bool do_chunk(void *arg, unsigned int number, uint64_t job, struct error *err)
 {
 	struct create *create = arg;
@@ -165,12 +200,84 @@ static bool do_chunk(void *arg, unsigned int number, uint64_t job, struct error 
 	return group_close(worker->builder, &worker->groups, err);
 }
 
+static bool is_changed(const struct create *create, uint64_t page)
+{
+	return create->changed[page / 8] & 1 << page % 8;
+}
+
+/* The first pages, which differ, of a chunk: says how many they are. */
+static bool do_changed(struct create *create, unsigned int number, uint64_t page, uint64_t end,
+		       uint64_t *pages, struct error *err)
+{
+	struct worker *worker = &create->workers[number];
+	size_t i;
+
+	*pages = 1;
+	while (page + *pages < end && *pages < BLOCK_PAGES && is_changed(create, page + *pages))
+		(*pages)++;
+	if (!chain_read(create->base, number, worker->old, page, *pages, err) ||
+	    !image_read(create->new, number, worker->new, *pages * FORMAT_PAGE,
+			page * FORMAT_PAGE, err))
+		return false;
+	for (i = 0; i < *pages; i++)
+		if (!add_page(create, number, page + i, worker->old + i * FORMAT_PAGE,
+			      worker->new + i * FORMAT_PAGE, err))
+			return false;
+	return true;
+}
+
+/* The second pass: what differs of a chunk. */
+static bool do_chunk_again(void *arg, unsigned int number, uint64_t job, struct error *err)
+{
+	struct create *create = arg;
+	struct worker *worker = &create->workers[number];
+	uint64_t page = job * CHUNK_PAGES, pages;
+	uint64_t end = min_u64(page + CHUNK_PAGES, all_pages(create));
+
+	groups_clear(&worker->groups);
+	search_restart(create->search, number);
+	for (; page < end; page += pages) {
+		pages = 1;
+		if (is_changed(create, page) &&
+		    !do_changed(create, number, page, end, &pages, err))
+			return false;
+		progress_add(pages * FORMAT_PAGE);
+	}
+	return group_close(worker->builder, &worker->groups, err);
+}
+
 static bool pass_chunk(void *arg, unsigned int number, uint64_t job, struct error *err)
 {
 	struct create *create = arg;
 
 	(void)job;
 	return delta_put(&create->writer, &create->workers[number].groups, err);
+}
+
+/* With a dirty bitmap, too little of the base is read to know what is where. */
+static bool is_whole(const struct xbzimg *ctl)
+{
+	return !ctl->in_place && !ctl->bitmap;
+}
+
+/* Pages that are copied are read all over: delta images by workers of their own. */
+static unsigned int readers(const struct xbzimg *ctl, int deltas)
+{
+	return is_whole(ctl) && deltas ? 2 * ctl->threads : ctl->threads;
+}
+
+static bool new_search(struct create *create, int deltas, struct error *err)
+{
+	const struct xbzimg *ctl = create->ctl;
+	bool whole = is_whole(ctl);
+
+	create->search = search_new(create->base, create->new, ctl->threads,
+				    readers(ctl, deltas) - ctl->threads, whole, err);
+	if (!create->search)
+		return false;
+	if (whole)
+		create->changed = calloc(all_pages(create) / 8 + 1, 1);
+	return !whole || create->changed || error_errno(err, "memory for a bit for each page");
 }
 
 static bool new_workers(struct create *create, struct error *err)
@@ -197,6 +304,8 @@ static void free_workers(struct create *create)
 		groups_free(&create->workers[i].groups);
 	}
 	free(create->workers);
+	search_free(create->search);
+	free(create->changed);
 }
 
 /*
@@ -227,6 +336,7 @@ static bool write_delta(struct create *create, int file, struct made *made, stru
 		.work = do_chunk,
 		.pass = pass_chunk,
 	};
+	struct jobs again = jobs;
 	uint64_t features = create->ctl->level ? FORMAT_ZSTD : 0;
 	unsigned int i;
 	bool known;
@@ -236,6 +346,9 @@ static bool write_delta(struct create *create, int file, struct made *made, stru
 	if (!delta_begin(&create->writer, file, chain_size(create->base),
 			 image_size(create->new), features, err) ||
 	    !jobs_run(&jobs, err))
+		return false;
+	again.work = do_chunk_again;
+	if (create->changed && !jobs_run(&again, err))
 		return false;
 	*made = (struct made){ };
 	for (i = 0; i < create->ctl->threads; i++)
@@ -255,16 +368,16 @@ int xbzimg_create(const struct xbzimg *ctl, int argc, char **argv)
 	struct error err;
 	bool good;
 
-	create.base = chain_open(argv[0], argv + 1, argc - 3, ctl->threads, &err);
+	create.base = chain_open(argv[0], argv + 1, argc - 3, readers(ctl, argc - 3), &err);
 	if (!create.base)
 		return failed(&err);
 	create.new = image_open(new, ctl->bitmap, ctl->threads, &err);
-	if (!create.new || !new_workers(&create, &err) ||
+	if (!create.new || !new_search(&create, argc - 3, &err) || !new_workers(&create, &err) ||
 	    !check_output(path, argv, argc - 1, &err) || !output_open(&output, path, &err)) {
 		failed(&err);
 		goto out;
 	}
-	progress_begin(all_pages(&create) * FORMAT_PAGE, ctl->quiet);
+	progress_begin((create.changed ? 2 : 1) * all_pages(&create) * FORMAT_PAGE, ctl->quiet);
 	good = write_delta(&create, output.file, &made, &err);
 	if (good)
 		good = output_commit(&output, &err);

@@ -8,6 +8,7 @@
 #define XBZIMG_DELTA_H
 
 #include "group.h"
+#include "page.h"
 
 #define GROUP_NONE SIZE_MAX
 
@@ -54,6 +55,12 @@ static inline bool delta_has_sums(const struct delta *delta)
  */
 bool delta_open(struct delta *delta, const char *path, struct error *err);
 void delta_close(struct delta *delta);
+
+/* Pages of the base, behind which copies have those of the image. */
+static inline uint64_t delta_base_pages(const struct delta *delta)
+{
+	return pages_of(delta->base_size);
+}
 
 /**
  * delta_magic() - whether a file is a delta image or looks like one

@@ -216,7 +216,8 @@ bool delta_group(const struct delta *delta, struct delta_cursor *cursor, size_t 
 		return error_errno(err, "%s: memory for a group", delta->path);
 	if (!read_all(delta->file, cursor->stored, entry->stored, entry->offset))
 		return error_errno(err, "%s", delta->path);
-	if (!group_parse(&cursor->group, entry, cursor->stored, &what))
+	if (!group_parse(&cursor->group, entry, cursor->stored,
+			 delta_base_pages(delta) * FORMAT_PAGE, &what))
 		return error_set(err, "%s: the group at byte %llu, page %llu: %s", delta->path,
 				 (unsigned long long)entry->offset,
 				 (unsigned long long)entry->first, what.text);

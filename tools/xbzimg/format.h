@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define FORMAT_MAGIC "xbzimg\r\n"
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION 2
 #define FORMAT_PAGE 4096
 
 /* Features without which a file cannot be read. */
@@ -19,7 +19,7 @@
 #define FORMAT_KNOWN (FORMAT_ZSTD | FORMAT_SUMS)
 
 #define FORMAT_SIZE_MAX (1ULL << 60)
-#define FORMAT_GROUP_BYTES (1U << 20)
+#define FORMAT_GROUP_BYTES (1U << 17)
 #define FORMAT_GROUP_PAGES 65536U
 
 struct format_header {
@@ -64,7 +64,10 @@ enum format_kind {
 	FORMAT_ZERO,
 	FORMAT_DELTA,
 	FORMAT_DELTA_ZERO,
+	FORMAT_COPIES,
 };
+
+#define FORMAT_KINDS (FORMAT_COPIES + 1)
 
 #define FORMAT_KIND_SHIFT 13
 #define FORMAT_LENGTH_MASK ((1U << FORMAT_KIND_SHIFT) - 1)

@@ -13,6 +13,7 @@
 
 #include <xbzrle/codec.h>
 
+#include "copies.h"
 #include "page.h"
 
 void group_free(struct group *group)
@@ -65,30 +66,76 @@ static int content_length(enum format_kind kind, unsigned int length)
 		return length && length <= FORMAT_DELTA_MAX ? (int)length : -1;
 	case FORMAT_DELTA_ZERO:
 		return length && length <= FORMAT_DELTA_ZERO_MAX ? (int)length : -1;
+	case FORMAT_COPIES:
+		break;
 	}
 	return -1;
 }
 
+/* All of a copy is in the base, or in a page of the image before its own. */
+static bool may_copy(const struct copy *copy, uint64_t page, uint64_t base)
+{
+	uint64_t end = copy->from + copy->length;
+
+	return copy->from < base ? end <= base : end <= base + page * FORMAT_PAGE;
+}
+
+/* Copies, the sum of whose lengths says how many literals there are. */
+static int parse_copies(struct record *record, unsigned int count, const uint8_t *end,
+			uint64_t base)
+{
+	struct copies copies = copies_begin(record->page);
+	const uint8_t *at = record->content;
+	struct copy copy;
+	uint32_t i;
+
+	record->copies = count;
+	record->literal_count = FORMAT_PAGE;
+	for (i = 0; i < count; i++) {
+		at = copies_get(&copies, at, end, &copy);
+		if (!at || !may_copy(&copy, record->page, base))
+			return -1;
+		record->literal_count -= copy.length;
+	}
+	return count ? at - record->content : -1;
+}
+
+static bool assign_literals(struct group *group, uint32_t count, const uint8_t *at,
+			    const uint8_t *end, struct error *err)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		struct record *record = &group->records[i];
+
+		if (record->literal_count > end - at)
+			return error_set(err, "literal bytes reach beyond the group");
+		record->literals = at;
+		at += record->literal_count;
+	}
+	return at == end || error_set(err, "records do not fill the group");
+}
+
 /*
- * Both columns and the deltas' sums, and then the content. The sums' number, and so
- * where the content begins, is known when all kinds are.
+ * Both columns and the sums, then contents, and literals. The sums' number, and so where the
+ * contents begin, is known when all kinds are; where the literals begin, when all contents.
  */
 static bool parse_records(struct group *group, const struct format_entry *entry,
-			  struct error *err)
+			  uint64_t base, struct error *err)
 {
 	const uint8_t *pages = group->bytes, *kinds, *sums, *content;
 	const uint8_t *end = group->bytes + entry->bytes;
-	uint32_t deltas = 0, next = 0, i;
+	uint32_t sum_count = 0, next = 0, i;
 
 	if (entry->bytes / 4 < entry->records)
 		return error_set(err, "records reach beyond the group");
 	kinds = pages + 2 * entry->records;
 	sums = kinds + 2 * entry->records;
 	for (i = 0; i < entry->records; i++)
-		deltas += get16(kinds + 2 * i) >> FORMAT_KIND_SHIFT == FORMAT_DELTA;
-	if ((size_t)(end - sums) / 4 < deltas)
+		sum_count += record_has_sum(get16(kinds + 2 * i) >> FORMAT_KIND_SHIFT);
+	if ((size_t)(end - sums) / 4 < sum_count)
 		return error_set(err, "sums reach beyond the group");
-	content = sums + 4 * deltas;
+	content = sums + 4 * sum_count;
 
 	for (i = 0; i < entry->records; i++) {
 		unsigned int page = get16(pages + 2 * i), kind = get16(kinds + 2 * i);
@@ -97,31 +144,32 @@ static bool parse_records(struct group *group, const struct format_entry *entry,
 		int bytes;
 
 		kind >>= FORMAT_KIND_SHIFT;
-		bytes = content_length(kind, length);
-		if (bytes < 0)
-			return error_set(err, "a record of no known kind or length");
-		if (bytes > end - content)
-			return error_set(err, "a record reaches beyond the group");
 		*record = (struct record){
 			.page = entry->first + page,
 			.pages = kind == FORMAT_ZERO ? length + 1 : 1,
 			.kind = kind,
-			.length = bytes,
 			.content = content,
 		};
+		bytes = kind == FORMAT_COPIES ? parse_copies(record, length, end, base) :
+						content_length(kind, length);
+		if (bytes < 0)
+			return error_set(err, "a record of no known kind or length");
+		if (bytes > end - content)
+			return error_set(err, "a record reaches beyond the group");
+		record->length = bytes;
 		if (page < next || (!i && page) || record->pages > entry->pages ||
 		    page > entry->pages - record->pages)
 			return error_set(err, "a record's page is out of order");
 		next = page + record->pages;
 		content += bytes;
-		if (kind == FORMAT_DELTA) {
+		if (record_has_sum(kind)) {
 			record->sum = get32(sums);
 			sums += 4;
 		}
 	}
-	if (content != end || next != entry->pages)
+	if (next != entry->pages)
 		return error_set(err, "records do not fill the group");
-	return true;
+	return assign_literals(group, entry->records, content, end, err);
 }
 
 /* Each payload decodes: what it is applied to does not matter to that. */
@@ -142,7 +190,7 @@ static bool check_payloads(const struct group *group, struct error *err)
 }
 
 bool group_parse(struct group *group, const struct format_entry *entry, const void *stored,
-		 struct error *err)
+		 uint64_t base, struct error *err)
 {
 	size_t bytes;
 
@@ -161,7 +209,7 @@ bool group_parse(struct group *group, const struct format_entry *entry, const vo
 		if (bytes != entry->bytes)
 			return error_set(err, "it is shorter than the index says");
 	}
-	if (!parse_records(group, entry, err))
+	if (!parse_records(group, entry, base, err))
 		return false;
 	group->count = entry->records;
 	if (check_payloads(group, err))
@@ -186,25 +234,55 @@ uint32_t group_find(const struct group *group, uint64_t page)
 	return low;
 }
 
-bool record_apply(const struct record *record, void *page, uint64_t number, struct error *err)
+static bool apply_copies(const struct record *record, uint8_t *page,
+			 const struct source *source, struct error *err)
+{
+	const uint8_t *at = record->content, *end = at + record->length;
+	const uint8_t *literals = record->literals;
+	struct copies copies = copies_begin(record->page);
+	struct copy copy;
+	uint32_t i, pos = 0;
+
+	for (i = 0; i < record->copies; i++) {
+		at = copies_get(&copies, at, end, &copy);
+		memcpy(page + pos, literals, copy.literals);
+		literals += copy.literals;
+		pos += copy.literals;
+		if (!source->read(source->arg, page + pos, copy.from, copy.length, err))
+			return false;
+		pos += copy.length;
+	}
+	memcpy(page + pos, literals, FORMAT_PAGE - pos);
+	return true;
+}
+
+bool record_apply(const struct record *record, void *page, const struct source *source,
+		  struct error *err)
 {
 	switch (record->kind) {
 	case FORMAT_RAW:
 		memcpy(page, record->content, FORMAT_PAGE);
 		return true;
-	case FORMAT_ZERO:
-		memset(page, 0, FORMAT_PAGE);
-		return true;
+	case FORMAT_COPIES:
+		return apply_copies(record, page, source, err);
 	case FORMAT_DELTA:
-		if ((uint32_t)page_sum(page, number) != record->sum)
-			return error_set(err, "wrong base: its page %llu is another",
-					 (unsigned long long)number);
 		break;
+	case FORMAT_ZERO:
 	case FORMAT_DELTA_ZERO:
 		memset(page, 0, FORMAT_PAGE);
 		break;
 	}
-	if (xbz_decode(page, record->content, record->length) < 0)
-		return error_set(err, "page %llu: an invalid delta", (unsigned long long)number);
+	if (record->length && xbz_decode(page, record->content, record->length) < 0)
+		return error_set(err, "page %llu: an invalid delta",
+				 (unsigned long long)record->page);
 	return true;
+}
+
+bool record_check(const struct record *record, const void *page, struct error *err)
+{
+	if (!record_has_sum(record->kind) ||
+	    (uint32_t)page_sum(page, record->page) == record->sum)
+		return true;
+	return error_set(err, "wrong base: it does not give page %llu",
+			 (unsigned long long)record->page);
 }

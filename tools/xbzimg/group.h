@@ -48,21 +48,46 @@ struct group_builder *group_builder_new(int level, struct error *err);
 void group_builder_free(struct group_builder *builder);
 
 /**
- * group_add() - add a record
+ * struct record - a record of a group
+ * @page: number of its first page
+ * @pages: how many pages it is about: 1, or a run of zero pages
+ * @kind: of the record
+ * @length: of the content
+ * @content: of the record
+ * @copies: in the content, for %FORMAT_COPIES
+ * @literals: bytes that are not copied, the same
+ * @literal_count: how many
+ * @sum: lower bits of the sum of the page that it gives, if record_has_sum()
+ */
+struct record {
+	uint64_t page;
+	uint32_t pages;
+	enum format_kind kind;
+	uint32_t length;
+	const uint8_t *content;
+	uint32_t copies;
+	const uint8_t *literals;
+	uint32_t literal_count;
+	uint32_t sum;
+};
+
+/* Whether what it gives depends on the base. */
+static inline bool record_has_sum(enum format_kind kind)
+{
+	return kind == FORMAT_DELTA || kind == FORMAT_COPIES;
+}
+
+/**
+ * group_add() - add a record of one page
  * @builder: collects it
  * @groups: gets the group that is full, if the record does not fit
- * @page: its number, beyond those of all records so far
- * @kind: of the record
- * @content: @length bytes; none for %FORMAT_ZERO, which is for one page
- * @length: of the content
- * @sum: of the base's page, for %FORMAT_DELTA
+ * @record: of a page beyond those of all records so far
  * @err: says why it failed
  *
  * Return: false if memory or zstd fails.
  */
-bool group_add(struct group_builder *builder, struct groups *groups, uint64_t page,
-	       enum format_kind kind, const void *content, unsigned int length, uint64_t sum,
-	       struct error *err);
+bool group_add(struct group_builder *builder, struct groups *groups,
+	       const struct record *record, struct error *err);
 
 /**
  * group_close() - finish the group, if there is a record in it
@@ -73,24 +98,6 @@ bool group_add(struct group_builder *builder, struct groups *groups, uint64_t pa
  * Return: false if memory or zstd fails.
  */
 bool group_close(struct group_builder *builder, struct groups *groups, struct error *err);
-
-/**
- * struct record - a record of a group that was read
- * @page: number of its first page
- * @pages: how many pages it is about: 1, or a run of zero pages
- * @kind: of the record
- * @length: of the content
- * @content: of the record
- * @sum: lower bits of the sum of the base's page, for %FORMAT_DELTA
- */
-struct record {
-	uint64_t page;
-	uint32_t pages;
-	enum format_kind kind;
-	uint32_t length;
-	const uint8_t *content;
-	uint32_t sum;
-};
 
 /**
  * struct group - a group that was read and found to be sound
@@ -115,12 +122,13 @@ void group_free(struct group *group);
  * @group: receives it
  * @entry: of the index, found to be sound as far as that goes without the group
  * @stored: its bytes
+ * @base: bytes of the base's pages
  * @err: says what is wrong with it
  *
  * Return: false if it is not sound.
  */
 bool group_parse(struct group *group, const struct format_entry *entry, const void *stored,
-		 struct error *err);
+		 uint64_t base, struct error *err);
 
 /**
  * group_find() - the first record that ends behind a page's beginning
@@ -132,14 +140,37 @@ bool group_parse(struct group *group, const struct format_entry *entry, const vo
 uint32_t group_find(const struct group *group, uint64_t page);
 
 /**
- * record_apply() - make the page of the base that of the image
- * @record: that is about the page
- * @page: its content
- * @number: of the page
- * @err: says why not: it is the wrong base
- *
- * Return: false if @page is not what the record rests on.
+ * struct source - how base and image are read for %FORMAT_COPIES
+ * @read: @length bytes, up to a page, from byte @from on
+ * @arg: for it
  */
-bool record_apply(const struct record *record, void *page, uint64_t number, struct error *err);
+struct source {
+	bool (*read)(void *arg, void *to, uint64_t from, unsigned int length, struct error *err);
+	void *arg;
+};
+
+/**
+ * record_apply() - make the page of the base that of the image
+ * @record: of a group that is sound
+ * @page: its content
+ * @source: the base
+ * @err: says why not
+ *
+ * What the page is afterwards depends on the base: see record_check().
+ *
+ * Return: false if the base cannot be read.
+ */
+bool record_apply(const struct record *record, void *page, const struct source *source,
+		  struct error *err);
+
+/**
+ * record_check() - whether a page is what the record is to give
+ * @record: that was applied
+ * @page: its content
+ * @err: says that it is the wrong base
+ *
+ * Return: false if it is not.
+ */
+bool record_check(const struct record *record, const void *page, struct error *err);
 
 #endif /* XBZIMG_GROUP_H */

@@ -11,20 +11,22 @@
 #include <zstd.h>
 
 /*
- * @pages, @kinds and @sums are the columns in the file's byte order, @content the rest;
- * @whole is where they are put together.
+ * @pages, @kinds and @sums are the columns in the file's byte order, @content and @literals
+ * the rest; @whole is where they are put together.
  */
 struct group_builder {
 	ZSTD_CCtx *zstd;
 	uint64_t first;
 	uint64_t next;
 	uint32_t count;
-	uint32_t deltas;
+	uint32_t sum_count;
 	uint32_t length;
+	uint32_t literal_count;
 	uint16_t pages[FORMAT_GROUP_PAGES];
 	uint16_t kinds[FORMAT_GROUP_PAGES];
 	uint32_t sums[FORMAT_GROUP_PAGES];
 	uint8_t content[FORMAT_GROUP_BYTES];
+	uint8_t literals[FORMAT_GROUP_BYTES];
 	uint8_t whole[FORMAT_GROUP_BYTES];
 };
 
@@ -65,6 +67,14 @@ static bool groups_reserve(struct groups *groups, size_t bytes, struct error *er
 	return true;
 }
 
+static void builder_clear(struct group_builder *builder)
+{
+	builder->count = 0;
+	builder->sum_count = 0;
+	builder->length = 0;
+	builder->literal_count = 0;
+}
+
 struct group_builder *group_builder_new(int level, struct error *err)
 {
 	struct group_builder *builder = malloc(sizeof(*builder));
@@ -74,9 +84,7 @@ struct group_builder *group_builder_new(int level, struct error *err)
 		error_errno(err, "memory for a group");
 		return NULL;
 	}
-	builder->count = 0;
-	builder->deltas = 0;
-	builder->length = 0;
+	builder_clear(builder);
 	builder->zstd = NULL;
 	if (!level)
 		return builder;
@@ -107,7 +115,8 @@ void group_builder_free(struct group_builder *builder)
 
 static uint32_t builder_bytes(const struct group_builder *builder)
 {
-	return 4 * builder->count + 4 * builder->deltas + builder->length;
+	return 4 * builder->count + 4 * builder->sum_count + builder->length +
+	       builder->literal_count;
 }
 
 /* Adds a zero page to the run that ends before it. */
@@ -129,27 +138,38 @@ static bool extend_run(struct group_builder *builder, uint64_t page)
 	return true;
 }
 
-bool group_add(struct group_builder *builder, struct groups *groups, uint64_t page,
-	       enum format_kind kind, const void *content, unsigned int length, uint64_t sum,
-	       struct error *err)
+static void append(uint8_t *to, uint32_t *length, const void *from, uint32_t bytes)
 {
-	if (kind == FORMAT_ZERO && extend_run(builder, page))
+	if (bytes)
+		memcpy(to + *length, from, bytes);
+	*length += bytes;
+}
+
+bool group_add(struct group_builder *builder, struct groups *groups,
+	       const struct record *record, struct error *err)
+{
+	uint32_t bytes = 8 + record->length + record->literal_count;
+	uint64_t page = record->page;
+	uint16_t kind = record->kind << FORMAT_KIND_SHIFT;
+
+	if (record->kind == FORMAT_ZERO && extend_run(builder, page))
 		return true;
 	if (builder->count && (page - builder->first >= FORMAT_GROUP_PAGES ||
-			       builder_bytes(builder) + 8 + length > FORMAT_GROUP_BYTES) &&
+			       builder_bytes(builder) + bytes > FORMAT_GROUP_BYTES) &&
 	    !group_close(builder, groups, err))
 		return false;
 	if (!builder->count)
 		builder->first = page;
+	kind |= record->kind == FORMAT_COPIES ? record->copies : record->length;
 	builder->pages[builder->count] = htole16(page - builder->first);
-	builder->kinds[builder->count] = htole16(kind << FORMAT_KIND_SHIFT | length);
+	builder->kinds[builder->count] = htole16(kind);
 	builder->count++;
 	builder->next = page + 1;
-	if (kind == FORMAT_DELTA)
-		builder->sums[builder->deltas++] = htole32((uint32_t)sum);
-	if (length)
-		memcpy(builder->content + builder->length, content, length);
-	builder->length += length;
+	if (record_has_sum(record->kind))
+		builder->sums[builder->sum_count++] = htole32(record->sum);
+	append(builder->content, &builder->length, record->content, record->length);
+	append(builder->literals, &builder->literal_count, record->literals,
+	       record->literal_count);
 	return true;
 }
 
@@ -168,9 +188,11 @@ bool group_close(struct group_builder *builder, struct groups *groups, struct er
 	at += 2 * builder->count;
 	memcpy(at, builder->kinds, 2 * builder->count);
 	at += 2 * builder->count;
-	memcpy(at, builder->sums, 4 * builder->deltas);
-	at += 4 * builder->deltas;
+	memcpy(at, builder->sums, 4 * builder->sum_count);
+	at += 4 * builder->sum_count;
 	memcpy(at, builder->content, builder->length);
+	at += builder->length;
+	memcpy(at, builder->literals, builder->literal_count);
 
 	stored = groups->bytes + groups->length;
 	packed = bytes;
@@ -195,8 +217,6 @@ bool group_close(struct group_builder *builder, struct groups *groups, struct er
 		.sum = XXH3_64bits(stored, packed),
 	};
 	groups->length += packed;
-	builder->count = 0;
-	builder->deltas = 0;
-	builder->length = 0;
+	builder_clear(builder);
 	return true;
 }

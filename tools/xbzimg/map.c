@@ -36,6 +36,7 @@ static enum kind kind_of(const struct record *record)
 		return KIND_RAW;
 	case FORMAT_DELTA:
 	case FORMAT_DELTA_ZERO:
+	case FORMAT_COPIES:
 		break;
 	}
 	return KIND_DELTA;

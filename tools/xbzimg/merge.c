@@ -1,39 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * xbzimg merge: one delta image of several, without their base. Each thread takes a chunk
- * of the image and puts the records of each of its pages together, the oldest first.
+ * of the image, and of each page with a record puts together what is known without the base,
+ * beginning with the oldest record.
  */
 #include <stdlib.h>
-#include <string.h>
-
-#include <xbzrle/codec.h>
 
 #include "chain.h"
-#include "compose.h"
 #include "jobs.h"
 #include "output.h"
 #include "page.h"
 #include "progress.h"
+#include "sketch.h"
 #include "xbzimg.h"
 
+/* Sketches that copies are of: see chain.c. */
+#define KEPT_PAGES 8
+
 /**
- * struct state - what is known of a page so far
- * @known: there was a record
- * @kind: of the record, as if it was one
- * @length: of the content
- * @sum: of the base's page, for a delta
- * @content: of the record
+ * struct reader - what a worker uses at a place
+ * @cursor: in the delta image
+ * @numbers: of the pages in @kept and 1, or 0; as copies have them
+ * @kept: sketches that were copied from, by the lower bits of their numbers
  */
-struct state {
-	bool known;
-	enum format_kind kind;
-	unsigned int length;
-	uint32_t sum;
-	uint8_t content[FORMAT_DELTA_MAX];
+struct reader {
+	struct delta_cursor cursor;
+	uint64_t numbers[KEPT_PAGES];
+	struct sketch kept[KEPT_PAGES];
 };
 
 struct worker {
-	struct state states[CHUNK_PAGES];
+	struct sketch sketch;
+	struct drawing drawing;
 	struct group_builder *builder;
 	struct groups groups;
 	struct made made;
@@ -42,132 +40,114 @@ struct worker {
 struct merge {
 	const struct xbzimg *ctl;
 	struct deltas deltas;
+	/* Pages of the shortest image between the first and the last. */
+	uint64_t shortest;
 	struct delta_writer writer;
 	struct worker *workers;
-	/* Of each worker, one for each delta image. */
-	struct delta_cursor *cursors;
+	/* Of each worker, one for each delta image and purpose. */
+	struct reader *readers;
 };
 
-static void set(struct state *state, enum format_kind kind, const void *content,
-		unsigned int length, uint32_t sum)
+/**
+ * struct reading - a page that is put together
+ * @merge: of which
+ * @worker: that does it
+ * @place: where
+ */
+struct reading {
+	struct merge *merge;
+	unsigned int worker;
+	struct place place;
+};
+
+static struct reader *reader_of(const struct merge *merge, unsigned int worker,
+				const struct place *place)
 {
-	state->known = true;
-	state->kind = kind;
-	state->length = length;
-	state->sum = sum;
-	if (length)
-		memcpy(state->content, content, length);
+	size_t level = worker * merge->deltas.count + place->level - 1;
+
+	return &merge->readers[level * PURPOSES + place->purpose];
 }
 
-/* The page of a state that needs no base. */
-static void draw(const struct state *state, uint8_t *page)
+static bool read_sketch(const struct reading *reading, struct sketch *sketch, uint64_t page,
+			struct error *err);
+
+static const struct sketch *get_source(void *arg, uint64_t number, struct error *err)
 {
-	memset(page, 0, FORMAT_PAGE);
-	if (state->kind == FORMAT_RAW)
-		memcpy(page, state->content, FORMAT_PAGE);
-	else if (state->kind == FORMAT_DELTA_ZERO)
-		xbz_decode(page, state->content, state->length);
+	const struct reading *reading = arg;
+	struct reader *reader = reader_of(reading->merge, reading->worker, &reading->place);
+	unsigned int i = number % KEPT_PAGES;
+	struct reading source = *reading;
+	uint64_t page = number;
+
+	if (reader->numbers[i] == number + 1)
+		return &reader->kept[i];
+	reader->numbers[i] = 0;
+	if (!place_of_copy(&reading->merge->deltas, &reading->place, &page, &source.place, err) ||
+	    !read_sketch(&source, &reader->kept[i], page, err))
+		return NULL;
+	reader->numbers[i] = number + 1;
+	return &reader->kept[i];
 }
 
-static void set_page(struct state *state, const uint8_t *page)
+/* What an image does not have is zero for the next one, whatever the base has there. */
+static bool read_sketch(const struct reading *reading, struct sketch *sketch, uint64_t page,
+			struct error *err)
 {
-	uint8_t delta[FORMAT_PAGE], copy[FORMAT_PAGE];
-	int length = xbz_encode_zero_base(delta, sizeof(delta), copy, page);
+	const struct deltas *deltas = &reading->merge->deltas;
+	struct sketch_source source = { get_source, (void *)reading };
+	struct reading below = *reading;
+	size_t level = reading->place.level, at;
+	struct delta_cursor *cursor;
+	const struct record *record;
+	const struct delta *delta;
+	struct error what;
 
-	if (length == XBZ_ZERO)
-		set(state, FORMAT_ZERO, NULL, 0, 0);
-	else if (length > 0)
-		set(state, FORMAT_DELTA_ZERO, delta, length, 0);
-	else
-		set(state, FORMAT_RAW, page, FORMAT_PAGE, 0);
+	if (page >= pages_of(level ? deltas->delta[level - 1].size : deltas->delta->base_size)) {
+		sketch_zero(sketch);
+		return true;
+	}
+	if (!level) {
+		sketch_base(sketch, page);
+		return true;
+	}
+	below.place = place_below(&reading->place);
+	if (!read_sketch(&below, sketch, page, err))
+		return false;
+	delta = &deltas->delta[level - 1];
+	cursor = &reader_of(reading->merge, reading->worker, &reading->place)->cursor;
+	at = delta_find(delta, page);
+	if (at == delta->count || delta->groups[at].first > page)
+		return true;
+	if (!delta_group(delta, cursor, at, err))
+		return false;
+	record = &cursor->group.records[group_find(&cursor->group, page)];
+	if (record->page > page || sketch_apply(sketch, record, &source, &what))
+		return true;
+	return error_set(err, "%s: %s", delta->path, what.text);
 }
 
-/* A delta upon what there is of the page. */
-static bool add_delta(struct state *state, const struct record *record, uint64_t number,
+/* The first page from @page on, before @end, that has a record in any of them, or @end. */
+static bool next_page(struct merge *merge, unsigned int number, uint64_t *page, uint64_t end,
 		      struct error *err)
 {
-	uint8_t page[FORMAT_PAGE], both[FORMAT_DELTA_MAX];
-	unsigned int length;
-
-	if (!state->known) {
-		set(state, FORMAT_DELTA, record->content, record->length, record->sum);
-		return true;
-	}
-	if (state->kind != FORMAT_DELTA) {
-		draw(state, page);
-		if (!record_apply(record, page, number, err))
-			return false;
-		set_page(state, page);
-		return true;
-	}
-	length = compose(both, state->content, state->length, record->content, record->length);
-	if (length)
-		set(state, FORMAT_DELTA, both, length, state->sum);
-	else
-		set(state, FORMAT_RAW, both, FORMAT_PAGE, 0);
-	return true;
-}
-
-static bool add_group(struct worker *worker, const struct group *group, uint64_t begin,
-		      uint64_t end, struct error *err)
-{
-	uint32_t i;
-
-	for (i = group_find(group, begin); i < group->count; i++) {
-		const struct record *record = &group->records[i];
-		uint64_t page = max_u64(record->page, begin);
-
-		if (record->page >= end)
-			break;
-		for (; page < min_u64(record->page + record->pages, end); page++) {
-			struct state *state = &worker->states[page - begin];
-
-			if (record->kind != FORMAT_DELTA)
-				set(state, record->kind, record->content, record->length, 0);
-			else if (!add_delta(state, record, page, err))
-				return false;
-		}
-	}
-	return true;
-}
-
-/* Pages that the older image did not have are zero for the newer one, whatever the base has. */
-static void cut(const struct merge *merge, struct worker *worker, size_t number, uint64_t begin,
-		uint64_t end)
-{
-	uint64_t page = max_u64(begin, pages_of(merge->deltas.delta[number].base_size));
-	uint64_t base = pages_of(merge->deltas.delta[0].base_size);
-
-	for (; page < end; page++) {
-		struct state *state = &worker->states[page - begin];
-
-		if (page < base)
-			set(state, FORMAT_ZERO, NULL, 0, 0);
-		else
-			state->known = false;
-	}
-}
-
-static bool add_deltas(struct merge *merge, unsigned int number, uint64_t begin, uint64_t end,
-		       struct error *err)
-{
-	struct worker *worker = &merge->workers[number];
+	uint64_t next = max_u64(*page, min_u64(merge->shortest, end));
 	size_t i, at;
 
 	for (i = 0; i < merge->deltas.count; i++) {
 		const struct delta *delta = &merge->deltas.delta[i];
-		struct delta_cursor *cursor = &merge->cursors[number * merge->deltas.count + i];
-		struct error what;
+		struct place place = { .level = i + 1 };
+		struct delta_cursor *cursor = &reader_of(merge, number, &place)->cursor;
+		const struct group *group = &cursor->group;
 
-		cut(merge, worker, i, begin, end);
-		for (at = delta_find(delta, begin);
-		     at < delta->count && delta->groups[at].first < end; at++) {
-			if (!delta_group(delta, cursor, at, err))
-				return false;
-			if (!add_group(worker, &cursor->group, begin, end, &what))
-				return error_set(err, "%s: %s", delta->path, what.text);
-		}
+		at = delta_find(delta, *page);
+		if (at == delta->count || delta->groups[at].first >= next)
+			continue;
+		if (!delta_group(delta, cursor, at, err))
+			return false;
+		next = min_u64(next, max_u64(group->records[group_find(group, *page)].page,
+					     *page));
 	}
+	*page = next;
 	return true;
 }
 
@@ -176,26 +156,42 @@ static const struct delta *last_delta(const struct merge *merge)
 	return &merge->deltas.delta[merge->deltas.count - 1];
 }
 
+static bool do_page(struct merge *merge, unsigned int number, uint64_t page, struct error *err)
+{
+	struct worker *worker = &merge->workers[number];
+	unsigned int left = COPIED_PAGES_MAX;
+	struct reading reading = {
+		.merge = merge,
+		.worker = number,
+		.place = { .level = merge->deltas.count, .left = &left },
+	};
+	struct record *record = &worker->drawing.record;
+
+	if (!read_sketch(&reading, &worker->sketch, page, err))
+		return false;
+	if (!sketch_draw(&worker->sketch, page, &worker->drawing))
+		return true;
+	/* Behind the base's end, all is zero without a record. */
+	if (record->kind == FORMAT_ZERO && page >= pages_of(merge->deltas.delta[0].base_size))
+		return true;
+	worker->made.kinds[record->kind]++;
+	return group_add(worker->builder, &worker->groups, record, err);
+}
+
 static bool do_chunk(void *arg, unsigned int number, uint64_t job, struct error *err)
 {
 	struct merge *merge = arg;
 	struct worker *worker = &merge->workers[number];
-	uint64_t begin = job * CHUNK_PAGES, page;
+	uint64_t begin = job * CHUNK_PAGES, page = begin;
 	uint64_t end = min_u64(begin + CHUNK_PAGES, pages_of(last_delta(merge)->size));
 
 	groups_clear(&worker->groups);
-	for (page = begin; page < end; page++)
-		worker->states[page - begin].known = false;
-	if (!add_deltas(merge, number, begin, end, err))
-		return false;
-	for (page = begin; page < end; page++) {
-		const struct state *state = &worker->states[page - begin];
-
-		if (!state->known)
-			continue;
-		worker->made.kinds[state->kind]++;
-		if (!group_add(worker->builder, &worker->groups, page, state->kind, state->content,
-			       state->length, state->sum, err))
+	for (;; page++) {
+		if (!next_page(merge, number, &page, end, err))
+			return false;
+		if (page >= end)
+			break;
+		if (!do_page(merge, number, page, err))
 			return false;
 	}
 	progress_add((end - begin) * FORMAT_PAGE);
@@ -210,13 +206,18 @@ static bool pass_chunk(void *arg, unsigned int number, uint64_t job, struct erro
 	return delta_put(&merge->writer, &merge->workers[number].groups, err);
 }
 
+static size_t readers_of(const struct merge *merge)
+{
+	return merge->ctl->threads * merge->deltas.count * PURPOSES;
+}
+
 static void free_workers(struct merge *merge)
 {
 	size_t i;
 
-	for (i = 0; merge->cursors && i < merge->ctl->threads * merge->deltas.count; i++)
-		delta_cursor_free(&merge->cursors[i]);
-	free(merge->cursors);
+	for (i = 0; merge->readers && i < readers_of(merge); i++)
+		delta_cursor_free(&merge->readers[i].cursor);
+	free(merge->readers);
 	for (i = 0; merge->workers && i < merge->ctl->threads; i++) {
 		group_builder_free(merge->workers[i].builder);
 		groups_free(&merge->workers[i].groups);
@@ -249,14 +250,18 @@ static bool write_delta(struct merge *merge, int file, struct made *made, struct
 
 static bool new_workers(struct merge *merge, struct error *err)
 {
-	size_t count = merge->ctl->threads * merge->deltas.count, i;
+	size_t i;
 
 	merge->workers = calloc(merge->ctl->threads, sizeof(*merge->workers));
-	merge->cursors = calloc(count, sizeof(*merge->cursors));
-	if (!merge->workers || !merge->cursors)
+	merge->readers = calloc(readers_of(merge), sizeof(*merge->readers));
+	if (!merge->workers || !merge->readers)
 		return error_errno(err, "memory for threads");
-	for (i = 0; i < count; i++)
-		merge->cursors[i].at = GROUP_NONE;
+	for (i = 0; i < readers_of(merge); i++)
+		merge->readers[i].cursor.at = GROUP_NONE;
+	merge->shortest = UINT64_MAX;
+	for (i = 1; i < merge->deltas.count; i++)
+		merge->shortest = min_u64(merge->shortest,
+					  pages_of(merge->deltas.delta[i].base_size));
 	for (i = 0; i < merge->ctl->threads; i++) {
 		merge->workers[i].builder = group_builder_new(merge->ctl->level, err);
 		if (!merge->workers[i].builder)

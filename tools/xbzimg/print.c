@@ -33,7 +33,8 @@ void made_print(const struct xbzimg *ctl, const char *path, uint64_t bytes, uint
 		const struct made *made, double seconds)
 {
 	uint64_t deltas = made->kinds[FORMAT_DELTA] + made->kinds[FORMAT_DELTA_ZERO];
-	uint64_t pages = deltas + made->kinds[FORMAT_RAW] + made->kinds[FORMAT_ZERO];
+	uint64_t copied = made->kinds[FORMAT_COPIES], raw = made->kinds[FORMAT_RAW];
+	uint64_t zero = made->kinds[FORMAT_ZERO], pages = deltas + copied + raw + zero;
 	char size[16], rate[16];
 
 	if (ctl->json) {
@@ -42,14 +43,16 @@ void made_print(const struct xbzimg *ctl, const char *path, uint64_t bytes, uint
 		json_number("bytes", bytes);
 		json_number("size", image);
 		json_number("delta_pages", deltas);
-		json_number("raw_pages", made->kinds[FORMAT_RAW]);
-		json_number("zero_pages", made->kinds[FORMAT_ZERO]);
+		json_number("copied_pages", copied);
+		json_number("raw_pages", raw);
+		json_number("zero_pages", zero);
 		printf(", \"seconds\": %.3f}\n", seconds);
 	} else if (!ctl->quiet) {
-		printf("%s: %s for %llu pages: %llu deltas, %llu raw, %llu zero; %s/s\n", path,
-		       size_text(size, bytes), (unsigned long long)pages,
-		       (unsigned long long)deltas, (unsigned long long)made->kinds[FORMAT_RAW],
-		       (unsigned long long)made->kinds[FORMAT_ZERO],
+		printf("%s: %s for %llu pages: ", path, size_text(size, bytes),
+		       (unsigned long long)pages);
+		printf("%llu deltas, %llu copied, %llu raw, %llu zero; %s/s\n",
+		       (unsigned long long)deltas, (unsigned long long)copied,
+		       (unsigned long long)raw, (unsigned long long)zero,
 		       size_text(rate, seconds > 0 ? (uint64_t)(image / seconds) : 0));
 	}
 }

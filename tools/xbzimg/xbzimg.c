@@ -26,7 +26,7 @@ static const struct {
 	int (*call)(const struct xbzimg *ctl, int argc, char **argv);
 } commands[] = {
 	{ "create", "BASE [DELTA...] NEW DELTA", "make the difference of two images",
-	  "jqtzb", 3, 0, xbzimg_create },
+	  "jqtzib", 3, 0, xbzimg_create },
 	{ "apply", "BASE DELTA... NEW", "make an image of its base and deltas", "jqt", 3, 0,
 	  xbzimg_apply },
 	{ "info", "DELTA", "what a delta image is and rests on", "j", 1, 1, xbzimg_info },
@@ -43,6 +43,7 @@ static const struct option options[] = {
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "threads", required_argument, NULL, 't' },
 	{ "zstd", required_argument, NULL, 'z' },
+	{ "in-place", no_argument, NULL, 'i' },
 	{ "bitmap", required_argument, NULL, 'b' },
 	{ "base", required_argument, NULL, 'B' },
 	{ "unix", required_argument, NULL, 'u' },
@@ -65,6 +66,7 @@ static void usage(FILE *out)
 		"  --quiet          print errors alone\n"
 		"  --threads COUNT  work in so many threads\n"
 		"  --zstd LEVEL     0 for none, 1 to %d, 3 unless given (create, merge)\n"
+		"  --in-place       do not look for what was moved (create)\n"
 		"  --bitmap NAME    NEW's dirty bitmap has all that changed (create)\n"
 		"  --base BASE      what the first delta image rests on (verify)\n"
 		"  --unix SOCKET    listen at a socket (serve)\n"
@@ -113,6 +115,9 @@ static bool read_option(struct xbzimg *ctl, int opt, char *given)
 	case 'z':
 		if (!read_number("zstd", optarg, 0, ZSTD_maxCLevel(), &ctl->level))
 			return false;
+		break;
+	case 'i':
+		ctl->in_place = true;
 		break;
 	case 'b':
 		ctl->bitmap = optarg;

@@ -31,6 +31,7 @@
  * @quiet: print errors alone
  * @threads: that work
  * @level: of zstd, 0 for none
+ * @in_place: do not look for what was moved
  * @bitmap: name of a dirty bitmap, or NULL
  * @base: the base, for verify, or NULL
  * @socket: path of a socket, for serve, or NULL
@@ -41,6 +42,7 @@ struct xbzimg {
 	bool quiet;
 	unsigned int threads;
 	int level;
+	bool in_place;
 	const char *bitmap;
 	const char *base;
 	const char *socket;
@@ -77,7 +79,7 @@ void json_number(const char *key, uint64_t value);
  * @image_sum: of the image
  */
 struct made {
-	uint64_t kinds[FORMAT_DELTA_ZERO + 1];
+	uint64_t kinds[FORMAT_KINDS];
 	uint64_t base_sum;
 	uint64_t image_sum;
 };
