@@ -190,7 +190,7 @@ static void xbz_cache_spare(struct xbz_cache *cache)
 	if (!cache->policy.nr) {
 		xbz_packed_free(cache->packed);
 		cache->packed = NULL;
-		cache->policy.pack_cost = XBZRLE_PAGE_SIZE;
+		cache->policy.pack_cost = XBZ_POLICY_NO_PACK;
 	}
 }
 
@@ -321,6 +321,9 @@ static void xbz_cache_set_room(struct xbz_cache *cache, enum xbz_grade grade, u3
 	struct xbz_policy *p = &cache->policy;
 
 	p->limit = limit > slack ? limit - slack : 0;
+	/* A copy that fits into such an end takes its entry alone. */
+	if (!xbz_cache_wants_page(cache, grade, units))
+		p->limit += units - 1;
 	if (refused && !xbz_cache_has(cache, grade, units))
 		p->limit = min(p->limit, p->used + units - 1);
 }
@@ -478,9 +481,11 @@ void xbz_cache_commit(struct xbz_cache *cache, struct xbz_region *region,
 	if (sent->known == XBZ_KNOWN_ZERO)
 		xbz_counter_dec(&cache->counters->cache_zero);
 
-	if (sent->wish == grade &&
-	    (grade == XBZ_GRADE_WHOLE ||
-	     (grade == XBZ_GRADE_PACKED && sent->kind == XBZ_SENT_SAME)))
+	if (sent->wish == XBZ_GRADE_WHOLE && grade == XBZ_GRADE_WHOLE)
+		return;
+	/* It is up to date, and nothing is to be cached instead. */
+	if (grade == XBZ_GRADE_PACKED && sent->kind == XBZ_SENT_SAME &&
+	    (sent->wish == XBZ_GRADE_PACKED || !snapshot))
 		return;
 	if (entry != XBZ_POLICY_NONE) {
 		left = xbz_entry_take(cache, entry);

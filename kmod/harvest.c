@@ -173,10 +173,7 @@ static u64 xbz_take_word(struct xbz_session *s, struct xbz_slot *slot,
 	return xbz_bitmap_or(r->bitmap, page, word);
 }
 
-/*
- * Sets all of a slot's pages, when its log may have been cleared and lost. Not all
- * if the process is killed: nobody sends them then.
- */
+/* Sets all of a slot's pages, when its log may have been cleared and lost. */
 static u64 xbz_take_all(struct xbz_slot *slot)
 {
 	unsigned long bit;
@@ -187,8 +184,6 @@ static u64 xbz_take_all(struct xbz_slot *slot)
 
 		fresh += xbz_bitmap_or(slot->region->bitmap, slot->first + bit,
 				       ~0ULL >> (64 - left));
-		if (fatal_signal_pending(current))
-			break;
 		cond_resched();
 	}
 	return fresh;

@@ -190,6 +190,9 @@ u32 xbz_pack(struct xbz_packed *packed, struct xbz_packing *to, const void *page
  * @copy: from xbz_packed_add()
  * @units: as passed to it
  *
+ * Overwrites @packed's victim.
+ *
+ * Context: some microseconds.
  * Return: the content, in a page that is valid up to the next call; NULL if the copy is
  * damaged.
  */

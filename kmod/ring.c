@@ -151,10 +151,13 @@ int xbz_pages_mmap(struct xbz_pages *p, struct vm_area_struct *vma,
 
 	xbz_vm_flags_mod(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP,
 			 writable ? VM_MAYEXEC : VM_MAYEXEC | VM_MAYWRITE);
-	/* On failure, the caller unmaps what was inserted. */
+	/*
+	 * On failure, the caller unmaps what was inserted. The VMA has that size, so
+	 * -EFAULT is a page table that could not be allocated.
+	 */
 	ret = vm_insert_pages(vma, vma->vm_start, p->page, &nr);
 	if (ret)
-		return ret;
+		return ret == -EFAULT ? -ENOMEM : ret;
 	refcount_inc(&p->refs);
 	vma->vm_private_data = p;
 	vma->vm_ops = &xbz_pages_vm_ops;

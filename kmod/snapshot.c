@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reads a page of the guest, once, into a snapshot. Memory that was never populated
- * is zero, and stays unpopulated: a fault would allocate a page of shmem or a huge
- * page, on the host that the guest is about to leave.
+ * Reads a page of the guest, once, into a snapshot. Shared memory that was never
+ * populated is zero, and stays unpopulated: a fault would allocate a page of shmem or a
+ * huge page, on the host that the guest is about to leave.
  *
  * Without faults first: memory that the process has mapped needs no look at its VMA.
- * Private memory of other kinds needs none either; a read fault maps the zero page
- * there.
+ * Only the page cache tells a hole from a page that is not mapped, so that of private
+ * mappings, which may have a page elsewhere, is read.
  */
 #include "snapshot.h"
-#include "compat/gup.h"
+#include "compat/hugetlb.h"
 
 #include <linux/cache.h>
 #include <linux/fs.h>
@@ -49,24 +49,28 @@ static unsigned long xbz_read_mapped(void *snapshot, const void __user *from,
 }
 
 /*
- * A page of a shared file in memory that is neither in the page cache nor in swap,
- * or a huge page that is not allocated. Someone may be waiting to fill it
- * (userfaultfd), and behind the file's end there is an error to be found.
+ * Whether neither the page cache nor swap has the page of a shared file in memory.
+ * Someone may be waiting to fill it (userfaultfd), and behind the file's end there is an
+ * error to be found, as there is in a page with an uncorrectable error, which stays in
+ * the page cache.
  */
 static bool xbz_vma_hole(struct vm_area_struct *vma, unsigned long addr)
 {
 	pgoff_t index = vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
-	const struct file *file = vma->vm_file;
+	const unsigned long shared = VM_READ | VM_SHARED;
+	struct address_space *mapping;
 
-	if (!file || !(vma->vm_flags & VM_READ) ||
-	    userfaultfd_armed(vma) ||
-	    (loff_t)index << PAGE_SHIFT >= i_size_read(file->f_mapping->host))
+	if (!vma->vm_file || (vma->vm_flags & shared) != shared ||
+	    userfaultfd_armed(vma))
+		return false;
+	mapping = vma->vm_file->f_mapping;
+	if ((loff_t)index << PAGE_SHIFT >= i_size_read(mapping->host))
 		return false;
 	if (is_vm_hugetlb_page(vma))
-		return xbz_gup_hole(addr);
-	return vma->vm_flags & VM_SHARED &&
-	       file_inode(file)->i_sb->s_magic == TMPFS_MAGIC &&
-	       !xa_load(&file->f_mapping->i_pages, index);
+		index = xbz_hugetlb_index(vma, index);
+	else if (mapping->host->i_sb->s_magic != TMPFS_MAGIC)
+		return false;
+	return !xa_load(&mapping->i_pages, index);
 }
 
 static bool xbz_hole(unsigned long addr)

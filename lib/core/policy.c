@@ -125,7 +125,7 @@ void xbz_policy_init(struct xbz_policy *p, u64 seed)
 	p->seed = seed ? seed : 1;
 	p->pass = 1;
 	p->other_max = XBZ_HEAD_CONT + XBZ_PAGE_SIZE;
-	p->pack_cost = XBZ_PAGE_SIZE;
+	p->pack_cost = XBZ_POLICY_NO_PACK;
 	p->packed_units = 256 * XBZ_POLICY_WHOLE / 3;
 	p->ratio = 192;
 	for (units = 1; units <= XBZ_POLICY_WHOLE; units++)

@@ -17,6 +17,9 @@
 /* 64 GiB. */
 #define XBZ_POLICY_LIMIT_MAX 0x80000000U
 
+/* More bytes than any copy saves. */
+#define XBZ_POLICY_NO_PACK (2 * 4096)
+
 /* Entries of a block, which is a page. */
 #define XBZ_POLICY_BLOCK 128
 
@@ -104,7 +107,7 @@ struct xbz_policy_block {
  * @opaque: for @pending
  * @other_max: most bytes that a page takes without a copy
  * @pack_cost: bytes that the link carries in the time in which a page is packed and
- *	unpacked; at 4096 or more no page is packed
+ *	unpacked; at %XBZ_POLICY_NO_PACK no page is packed
  * @pass: the number of the pass, from 1 on
  * @seed: state of the random numbers
  * @next: entries at which the groups of the next sample begin
