@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The mean of what pages took lately. This pass counts as a whole, the one before by a
- * quarter, and so on: passes get shorter as a migration converges, and less changes in
- * a page in a shorter time, so what is older predicts too much. That errs on the safe
- * side, and not for long.
+ * Pages are sent in the order of their addresses, and what those took that were sent says
+ * little of those behind them. So all is by whole passes: what is left of this one is what
+ * all of it is expected to take, by the mean of the one before, without what was sent; and
+ * no page is expected to take less than the mean of this pass or the one before. Passes
+ * get shorter as a migration converges, and less changes in a page in a shorter time: that
+ * errs on the safe side.
  */
 #include <xbzrle/predict.h>
 
@@ -13,41 +15,78 @@
 
 /* With fewer pages there is no mean. */
 #define XBZ_PREDICT_PAGES 64
-/* What counts of a pass when another one has ended. */
-#define XBZ_PREDICT_FORGET 4
 /* The mean's fraction. */
 #define XBZ_PREDICT_SHIFT 8
+/* The first pass sends what was never sent: it says nothing of later ones. */
+#define XBZ_PREDICT_FIRST 2
+
+static u64 xbz_predict_mean(u64 bytes, u64 pages)
+{
+	u64 most = (u64)XBZ_PAGE_SIZE << XBZ_PREDICT_SHIFT, mean;
+
+	if (pages < XBZ_PREDICT_PAGES)
+		return 0;
+	mean = ((bytes << XBZ_PREDICT_SHIFT) + pages - 1) / pages;
+	return mean < most ? mean : most;
+}
+
+static u64 xbz_predict_by(u64 mean, u64 pages)
+{
+	return (pages * mean + (1 << XBZ_PREDICT_SHIFT) - 1) >> XBZ_PREDICT_SHIFT;
+}
 
 void xbz_predict_sent(struct xbz_predict *p, u64 pages, u64 bytes)
 {
 	p->now_pages += pages;
 	p->now_bytes += bytes;
+	p->goal -= pages < p->goal ? pages : p->goal;
+	p->left -= bytes < p->left ? bytes : p->left;
 }
 
-void xbz_predict_pass(struct xbz_predict *p)
+void xbz_predict_sync(struct xbz_predict *p, u64 fresh, u64 dirty)
 {
-	if (p->passes) {
-		/* A pass that sent next to nothing replaces no knowledge. */
-		if (p->now_pages >= XBZ_PREDICT_PAGES) {
-			p->pages /= XBZ_PREDICT_FORGET;
-			p->bytes /= XBZ_PREDICT_FORGET;
-		}
-		p->pages += p->now_pages;
-		p->bytes += p->now_bytes;
+	bool over = !p->goal;
+
+	if (over && p->passes == XBZ_PREDICT_FIRST &&
+	    p->now_pages >= XBZ_PREDICT_PAGES) {
+		p->pages = p->now_pages;
+		p->bytes = p->now_bytes;
 	}
+	/* A pass of a few pages is counted to the next one. */
+	if (over && (p->passes < XBZ_PREDICT_FIRST ||
+		     p->now_pages >= XBZ_PREDICT_PAGES)) {
+		p->now_pages = 0;
+		p->now_bytes = 0;
+	}
+	if (over) {
+		p->passes += p->passes < XBZ_PREDICT_FIRST;
+		p->goal = dirty;
+		p->left = 0;
+		fresh = dirty;
+	}
+	p->left += xbz_predict_by(xbz_predict_mean(p->bytes, p->pages), fresh);
+}
+
+void xbz_predict_forget(struct xbz_predict *p)
+{
+	p->pages = 0;
+	p->bytes = 0;
 	p->now_pages = 0;
 	p->now_bytes = 0;
-	p->passes = 1;
+	p->left = 0;
 }
 
 u64 xbz_predict_bytes(const struct xbz_predict *p, u64 pages)
 {
-	u64 sent = p->pages + p->now_pages, mean;
+	u64 mean = xbz_predict_mean(p->bytes, p->pages);
+	u64 now = xbz_predict_mean(p->now_bytes, p->now_pages), bytes;
 
-	if (!p->passes || sent < XBZ_PREDICT_PAGES)
+	if (!p->pages)
 		return pages * XBZ_PAGE_SIZE;
-	mean = ((p->bytes + p->now_bytes) << XBZ_PREDICT_SHIFT) / sent;
-	if (mean > (u64)XBZ_PAGE_SIZE << XBZ_PREDICT_SHIFT)
-		mean = (u64)XBZ_PAGE_SIZE << XBZ_PREDICT_SHIFT;
-	return (pages * mean + (1 << XBZ_PREDICT_SHIFT) - 1) >> XBZ_PREDICT_SHIFT;
+	bytes = xbz_predict_by(mean > now ? mean : now, pages);
+	if (bytes < p->left)
+		bytes = p->left;
+	if (bytes > pages * XBZ_PAGE_SIZE)
+		bytes = pages * XBZ_PAGE_SIZE;
+	return bytes || !pages ? bytes : 1;
 }

@@ -126,7 +126,8 @@ class Migration:
             "kernel": os.uname().release,
             **dict.fromkeys((
                 "error", "kvm", "src_version", "dst", "dst_package", "dst_version", "total_ms",
-                "downtime_ms", "passes", "bytes", "multifd_bytes", "pages_raw", "pages_delta",
+                "downtime_ms", "downtime_bytes", "passes", "bytes", "multifd_bytes", "pages_raw",
+                "pages_delta",
                 "bytes_per_dirty_page", "xbzrle", "device_released", "queues", "memory",
                 "memory_identical", "resumed", "broken_first")),
             "device_used": False, "postcopy": False, "throttled": 0, "hops": [], "said": {},
@@ -565,7 +566,8 @@ class Migration:
         pages = pages_sent(info)
         r.update(total_ms=info.get("total-time"), downtime_ms=info.get("downtime"),
                  xbzrle=info.get("xbzrle-cache"), passes=self._pass(),
-                 bytes=ram["transferred"], multifd_bytes=ram["multifd-bytes"],
+                 bytes=ram["transferred"], downtime_bytes=ram["downtime-bytes"],
+                 multifd_bytes=ram["multifd-bytes"],
                  postcopy=ram["postcopy-bytes"] > 0, pages_raw=ram["normal"],
                  pages_delta=pages - ram["duplicate"] - ram["normal"])
         if self.first_pass and pages > self.first_pass[1]:

@@ -42,6 +42,12 @@ static inline bool compat_migration_is_running(void)
     return migration_is_running();
 }
 
+/* Bytes a second that the user expects of the link when the guest is stopped. */
+static inline uint64_t compat_switchover_bandwidth(void)
+{
+    return migrate_avail_switchover_bandwidth();
+}
+
 /* QEMU fetches the logs that it reads itself. */
 static inline void compat_dirty_log_sync(void)
 {
@@ -95,6 +101,11 @@ static inline const char *compat_excluded(QEMUFile *f)
 static inline bool compat_migration_is_running(void)
 {
     return !migration_is_idle();
+}
+
+static inline uint64_t compat_switchover_bandwidth(void)
+{
+    return 0;
 }
 
 static inline void compat_dirty_log_sync(void)
@@ -162,6 +173,11 @@ static inline int64_t xbzrle_multifd_put(XbzrleMultifd *m, QEMUFile *f,
                                          const struct xbzrle_batch *batch)
 {
     return -ENOSYS;
+}
+
+static inline uint64_t xbzrle_multifd_page_bytes(const XbzrleMultifd *m)
+{
+    return TARGET_PAGE_SIZE;
 }
 
 static inline void xbzrle_multifd_flushed(XbzrleMultifd *m, QEMUFile *f,

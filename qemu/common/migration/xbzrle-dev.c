@@ -37,6 +37,8 @@
 
 typedef struct XbzrleDev {
     struct xbzrle_session *session;
+    /* As it was set when the migration began */
+    char *path;
     unsigned int nr_queues;
     /* Whether it can harvest KVM's logs */
     bool has_vm;
@@ -201,7 +203,7 @@ static void dev_fail(Error *err)
     }
     dev->failed = true;
     error_prepend(&err, "XBZRLE by '%s' failed: ",
-                  migrate_get_current()->xbzrle_dev);
+                  dev->path);
     error_append_hint(&err, "The migration goes on with %s. The next one tries "
                       "the device again.\n", otherwise());
     warn_report_err(err);
@@ -271,6 +273,7 @@ void xbzrle_dev_open(QEMUFile *f)
     assert(!dev);
     dev = g_new0(XbzrleDev, 1);
     dev->session = session;
+    dev->path = g_strdup(path);
     dev->nr_queues = xbzrle_queues(
         migrate_get_current()->xbzrle_dev_queues);
     dev->send = xbzrle_send_new(f, dev->nr_queues);
@@ -315,6 +318,7 @@ void xbzrle_dev_close(void)
     dev = NULL;
     xbzrle_end_session(d->session);
     qemu_mutex_destroy(&d->lock);
+    g_free(d->path);
     g_free(d);
 }
 
@@ -402,9 +406,6 @@ static uint64_t sync_session(void)
                          sync.failed_slot & 0xffff, sync.failed_slot >> 16);
         dev_fail(err);
     }
-    WITH_QEMU_LOCK_GUARD(&dev->lock) {
-        xbz_predict_pass(&dev->predict);
-    }
     return sync.new_dirty;
 }
 
@@ -425,6 +426,9 @@ uint64_t xbzrle_dev_sync(uint64_t *dirty)
         hand_back();
     }
     *dirty += new_dirty;
+    WITH_QEMU_LOCK_GUARD(&dev->lock) {
+        xbz_predict_sync(&dev->predict, new_dirty, *dirty);
+    }
     return new_dirty;
 }
 
@@ -496,7 +500,7 @@ int xbzrle_dev_send(QEMUFile *f, bool last_stage, uint64_t *bytes,
         return ret;
     }
     WITH_QEMU_LOCK_GUARD(&dev->lock) {
-        xbz_predict_sent(&dev->predict, sent.pages, sent.bytes);
+        xbz_predict_sent(&dev->predict, sent.pages, sent.cost);
     }
     dev->pages_put += sent.pages - sent.same;
     *bytes = sent.bytes;
@@ -504,13 +508,29 @@ int xbzrle_dev_send(QEMUFile *f, bool last_stage, uint64_t *bytes,
     return sent.pages;
 }
 
+/*
+ * Of a bandwidth that QEMU measures, the time to encode is a part; not of one that
+ * the user gives.
+ */
+static uint64_t bytes_while_encoding(uint64_t pages)
+{
+    return muldiv64(pages * XBZRLE_ENCODE_NS / dev->nr_queues,
+                    MIN(compat_switchover_bandwidth(), UINT32_MAX),
+                    NANOSECONDS_PER_SECOND);
+}
+
 uint64_t xbzrle_dev_predict(uint64_t pages)
 {
-    if (!xbzrle_dev_active() || migration_in_postcopy()) {
+    uint64_t bytes;
+
+    if (!xbzrle_dev_active() || dev->failed || migration_in_postcopy()) {
         return pages * TARGET_PAGE_SIZE;
     }
-    QEMU_LOCK_GUARD(&dev->lock);
-    return xbz_predict_bytes(&dev->predict, pages);
+    WITH_QEMU_LOCK_GUARD(&dev->lock) {
+        bytes = xbz_predict_bytes(&dev->predict, pages);
+    }
+    bytes = MAX(bytes, bytes_while_encoding(pages));
+    return MIN(bytes, pages * TARGET_PAGE_SIZE);
 }
 
 void xbzrle_dev_flush(QEMUFile *f)
@@ -539,6 +559,11 @@ int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp)
         error_setg_errno(errp, -ret, "xbzrle: cache cannot be resized");
         return -1;
     }
+    if ((int64_t)new_size < qatomic_read(&cache_bytes)) {
+        /* Of what was cached, much is not any more. */
+        QEMU_LOCK_GUARD(&dev->lock);
+        xbz_predict_forget(&dev->predict);
+    }
     /* The other counters are the migration thread's. */
     if (!xbzrle_session_counters(dev->session, XBZRLE_ALL_QUEUES, &c)) {
         QEMU_LOCK_GUARD(&dev->lock);
@@ -564,13 +589,6 @@ unsigned int xbzrle_dev_queues(void)
 uint64_t xbzrle_dev_count_dirty(void)
 {
     return xbzrle_blocks_count_dirty();
-}
-
-bool xbzrle_dev_wanted(void)
-{
-    const char *path = migrate_get_current()->xbzrle_dev;
-
-    return path && *path;
 }
 
 uint64_t xbzrle_dev_builtin_cache(uint64_t size)

@@ -163,11 +163,14 @@ int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp);
 uint64_t xbzrle_dev_cache_size(uint64_t builtin);
 
 /*
- * Whether there is to be a session.  Then xbzrle-cache-size may be other than a
+ * Whether there can be a session.  Then xbzrle-cache-size may be other than a
  * power of two of pages, as a session takes any, and 0 for no cache; and xbzrle
- * goes together with multifd.
+ * goes together with multifd, which is alone if there is no session.
  */
-bool xbzrle_dev_wanted(void);
+static inline bool xbzrle_dev_built(void)
+{
+    return true;
+}
 
 /* The size of the built-in cache for @size, which may be any. */
 uint64_t xbzrle_dev_builtin_cache(uint64_t size);
@@ -259,7 +262,7 @@ static inline uint64_t xbzrle_dev_cache_size(uint64_t builtin)
     return builtin;
 }
 
-static inline bool xbzrle_dev_wanted(void)
+static inline bool xbzrle_dev_built(void)
 {
     return false;
 }

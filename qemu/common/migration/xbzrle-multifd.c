@@ -45,9 +45,6 @@
 #define CHOOSE_NS (100 * 1000 * 1000)
 #define WAIT_MS 20
 
-/* What a queue's thread takes for a page, which is not measured. */
-#define ENCODE_NS 1000
-
 /**
  * struct Batch: ring space that is in use
  *
@@ -531,7 +528,7 @@ static void choose(XbzrleMultifd *m, QEMUFile *f)
                          m->sent_cpu);
         xbz_choice_sent(&m->choice, link_speed(m, f, ns),
                         m->sent_bytes + m->stream_bytes,
-                        m->sent_cpu + m->pages * ENCODE_NS);
+                        m->sent_cpu + m->pages * XBZRLE_ENCODE_NS);
         m->sent_pages = m->sent_bytes = m->sent_cpu = m->sent_blocked = 0;
     }
     m->stream_bytes = m->stream_ns = m->pages = 0;
@@ -547,6 +544,11 @@ static void choose(XbzrleMultifd *m, QEMUFile *f)
         xbzrle_workers_bound(m->workers,
                              apart ? XBZRLE_ENCODE_WHOLE_APART : 0, max_delta);
     }
+}
+
+uint64_t xbzrle_multifd_page_bytes(const XbzrleMultifd *m)
+{
+    return m->choice.whole_bytes >> 8;
 }
 
 void xbzrle_multifd_flushed(XbzrleMultifd *m, QEMUFile *f, uint64_t ns)

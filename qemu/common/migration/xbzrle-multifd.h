@@ -85,6 +85,9 @@ void xbzrle_multifd_free(XbzrleMultifd *m);
 int64_t xbzrle_multifd_put(XbzrleMultifd *m, QEMUFile *f, unsigned int queue,
                            const struct xbzrle_batch *batch);
 
+/* What a page takes in the channels, as far as it is known. */
+uint64_t xbzrle_multifd_page_bytes(const XbzrleMultifd *m);
+
 /*
  * The stream was flushed, in @ns, and points into no ring.  Releases the space
  * of batches that have no page in a channel, either.

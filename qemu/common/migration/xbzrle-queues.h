@@ -7,6 +7,9 @@
 #ifndef QEMU_MIGRATION_XBZRLE_QUEUES_H
 #define QEMU_MIGRATION_XBZRLE_QUEUES_H
 
+/* What a queue's thread takes for a page, which is not measured. */
+#define XBZRLE_ENCODE_NS 1000
+
 /**
  * xbzrle_check_queues: whether a session can have so many queues
  *

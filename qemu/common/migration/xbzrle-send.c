@@ -471,5 +471,8 @@ int xbzrle_send_batch(XbzrleSend *s, QEMUFile *f, bool last_stage, bool drain,
     sent->pages = batch.pages;
     sent->same = batch.pages_same;
     sent->bytes = put;
+    sent->cost = put + (batch.flags & XBZRLE_ENCODE_WHOLE_APART ?
+                        batch.pages_raw * xbzrle_multifd_page_bytes(s->multifd) :
+                        0);
     return batch.pages ? 1 : 0;
 }

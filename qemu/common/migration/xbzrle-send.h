@@ -19,11 +19,13 @@ typedef struct XbzrleSend XbzrleSend;
  * @pages: dirty pages that were taken
  * @same: those of them that had not changed, so nothing was sent
  * @bytes: what was put into the stream
+ * @cost: the same, and what its pages take in channels of multifd
  */
 typedef struct XbzrleSent {
     uint64_t pages;
     uint64_t same;
     uint64_t bytes;
+    uint64_t cost;
 } XbzrleSent;
 
 /**
