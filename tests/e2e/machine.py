@@ -26,6 +26,7 @@ FDSET = "/dev/fdset/7"
 # Self-built QEMUs come without firmware; Debian's packages have it here.
 FIRMWARE = ("/usr/share/seabios", "/usr/share/qemu")
 PASS_LINE = re.compile(rb"^pass (\d{8})\r?$", re.M)
+STALL_LINE = re.compile(rb"^stall (\d{8})\r?$", re.M)
 
 
 class MachineError(Exception):
@@ -89,6 +90,14 @@ def untouched_package(binary):
     return None
 
 
+def _cpu_ms(path):
+    """User and system time of a process or thread, from its file in /proc."""
+    with open(path, encoding="utf-8", errors="replace") as f:
+        # Its name is in parentheses, and may have others within.
+        ticks = f.read().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) * 1000 // os.sysconf("SC_CLK_TCK")
+
+
 class Machine:
     """A QEMU, from launch() to stop(), which may be called in any state."""
 
@@ -148,6 +157,18 @@ class Machine:
         """The load generator's pass counter, or None before its first line."""
         passes = PASS_LINE.findall(self.serial())
         return int(passes[-1]) if passes else None
+
+    def guest_stall(self, since):
+        """For how many ms it stood still at most, of what it says behind that many bytes;
+        None if it says nothing of that."""
+        return max(map(int, STALL_LINE.findall(self.serial()[since:])), default=None)
+
+    def processor_ms(self):
+        """The processor time of the process, without its virtual processors' threads."""
+        tasks = f"/proc/{self.process.pid}/task"
+        guest = [_cpu_ms(f"{tasks}/{cpu['thread-id']}/stat")
+                 for cpu in self.qmp.command("query-cpus-fast")]
+        return _cpu_ms(f"/proc/{self.process.pid}/stat") - sum(guest)
 
     def has_device_property(self):
         """Whether this QEMU has the patch, asked of the running process."""

@@ -13,6 +13,7 @@ multifd and TLS: the destination is to be one that knows nothing of xbzrle.
 import contextlib
 import os
 import secrets
+import shlex
 import shutil
 import sys
 import tempfile
@@ -31,6 +32,8 @@ ENDED = ("completed", "failed", "cancelled")
 OF_BOTH = ("multifd", "postcopy-ram")
 # The guest's counter, once it does what it is measured with.
 WARM_PASSES = 2
+# A guest that is loaded runs so long first: KVM has no page tables for it yet.
+LOADED_SECONDS = 2
 POLL_SECONDS = 0.02
 # While a migration is held, each of its passes is to take so long, and the link
 # gets slower until it does, but not slower than this.
@@ -120,6 +123,7 @@ class Migration:
         self.accel = options.accel or ("kvm" if machine.kvm_usable() else "tcg")
         self.machines = []
         self.source = self.destination = self.uri = None
+        self.before = None          # (processor time, guest pass, length of serial output)
         self._forget()
         self.result = {
             "name": options.name, "mode": options.mode, "status": "failed",
@@ -129,7 +133,7 @@ class Migration:
                 "downtime_ms", "downtime_bytes", "passes", "bytes", "multifd_bytes", "pages_raw",
                 "pages_delta",
                 "bytes_per_dirty_page", "xbzrle", "device_released", "queues", "memory",
-                "memory_identical", "resumed", "broken_first")),
+                "memory_identical", "cpu_ms", "work", "stall_ms", "resumed", "broken_first")),
             "device_used": False, "postcopy": False, "throttled": 0, "hops": [], "said": {},
             "src_stderr": "", "dst_stderr": "",
         }
@@ -174,11 +178,17 @@ class Migration:
                          "run this under tests/vm/boot")
         self.progress.say(f"starting both QEMUs ({self.accel})")
         self._launch_source()
-        self._launch_destination()
+        if not o.save:
+            self._launch_destination()
         self._meet_source()
-        self._meet_destination()
+        if o.load:
+            self._continue_loaded()
         self.progress.say("the guest boots")
         self.until_pass(WARM_PASSES)
+        if o.save:
+            self._save()
+            return
+        self._meet_destination()
         self._configure()
         if o.before:
             o.before(self)
@@ -209,11 +219,12 @@ class Migration:
 
     def _machine_args(self, accel):
         o = self.o
-        image = o.image.replace(",", ",,")
         args = ["-machine", machine.common_type([o.source, o.destination], o.machine),
-                "-accel", accel, "-m", f"{o.memory >> 20}M", "-smp", str(o.vcpus),
-                # Read only, so that both ends may have it open at once.
-                "-drive", f"if=floppy,format=raw,readonly=on,file={image}"]
+                "-accel", accel, "-m", f"{o.memory >> 20}M", "-smp", str(o.vcpus)]
+        if o.image:
+            image = o.image.replace(",", ",,")
+            # Read only, so that both ends may have it open at once.
+            args += ["-drive", f"if=floppy,format=raw,readonly=on,file={image}"]
         if "-vga" not in o.args:
             args += ["-vga", "none"]
         return args + o.args
@@ -240,6 +251,8 @@ class Migration:
         self.source = self._new_machine("source", o.source)
         args = self._machine_args(self.accel) + self._tls_args("client")
         args += o.source_args + self._device_args()
+        if o.load:
+            args += ["-incoming", f"exec:cat {shlex.quote(o.load)}"]
         fds = []
         if o.xbzrle_dev == machine.FDSET:
             fds.append(os.open("/dev/xbzrle", os.O_RDWR))
@@ -323,6 +336,22 @@ class Migration:
         m.qmp.command("migrate-set-capabilities", capabilities=[
             {"capability": name, "state": state} for name, state in states.items()])
 
+    def _save(self):
+        """Save the guest to a file, as a migration that nobody receives."""
+        self.progress.say(f"saving the guest to {self.o.save}")
+        self.source.qmp.command("stop")
+        self.source.qmp.command("migrate-set-parameters", max_bandwidth=0)
+        self.uri = f"exec:cat >{shlex.quote(self.o.save)}"
+        self._begin()
+        self._wait_for_end()
+        self.result["status"] = self.status
+
+    def _continue_loaded(self):
+        """Wait until the source is the guest that was saved, and let it run on."""
+        self._until_paused(self.source, "loading the guest")
+        self.source.qmp.command("cont")
+        time.sleep(LOADED_SECONDS)
+
     def _configure_multifd(self, m):
         m.qmp.command("migrate-set-parameters", multifd_channels=self.o.multifd,
                       multifd_compression=self.o.compression)
@@ -383,6 +412,8 @@ class Migration:
     def _begin(self):
         self._forget()
         self.result.update(device_used=False, device_released=None, queues=0)
+        self.before = (self.source.processor_ms(), self.source.guest_passes() or 0,
+                       len(self.source.serial()))
         if self.o.channel == "fd":
             self._give(self.source, os.O_WRONLY | os.O_CREAT)
         self.source.qmp.command("migrate", uri=self.uri)
@@ -495,6 +526,8 @@ class Migration:
             # It may still have completed on its own just now.
             if self.status != "completed":
                 raise
+        finally:
+            self._count()
         if self.status != "completed":
             # Whoever refused first says more than "Broken pipe" does.
             time.sleep(0.2)
@@ -508,6 +541,15 @@ class Migration:
         wait_for(lambda: self._poll() and self.info.get("total-time"), 10, 0)
         self.progress.say(f"completed: {self._describe()}")
 
+    def _count(self):
+        """What the migration cost, and what the guest did meanwhile."""
+        if not self.source.alive():
+            return
+        cpu, passes, said = self.before
+        self.result.update(cpu_ms=self.source.processor_ms() - cpu,
+                           work=(self.source.guest_passes() or 0) - passes,
+                           stall_ms=self.source.guest_stall(said))
+
     def _settle(self):
         """Wait until the destination has taken everything in."""
         m, uri = self.destination, self.uri
@@ -515,7 +557,11 @@ class Migration:
             if self.o.channel == "fd":
                 self._give(m, os.O_RDONLY)
             m.qmp.command("migrate-incoming", uri=uri.replace("cat >", "cat "))
+        self._until_paused(m, "the source has sent everything")
 
+    @staticmethod
+    def _until_paused(m, when):
+        """Wait until a QEMU has taken in all that it receives."""
         def state():
             try:
                 said = m.qmp.command("query-status")["status"]
@@ -525,8 +571,8 @@ class Migration:
 
         found = wait_for(state, 60, POLL_SECONDS)
         if found != "paused":
-            raise Failed(f"the source has sent everything, but the destination is "
-                         f"'{found or 'inmigrate'}': {m.said() or 'it is silent'}")
+            raise Failed(f"{when}, but the {m.name} is '{found or 'inmigrate'}': "
+                         f"{m.said() or 'it is silent'}")
 
     def _compare(self):
         r = self.result

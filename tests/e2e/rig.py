@@ -28,13 +28,13 @@ def add_options(parser):
                    help="module to load (tests/vm/boot's default)")
 
 
-def command(options, out, timeout, argv):
-    """The command that runs 'argv' in the rig, with 'out' writable, and ends with
-    us, whatever ends us."""
+def command(options, out, timeout, argv, more=()):
+    """The command that runs 'argv' in the rig, with 'out' writable and more options of
+    tests/vm/boot, and ends with us, whatever ends us."""
     given = [f"--{name}={getattr(options, name)}" for name in ("kernel", "module")
              if getattr(options, name)]
     return ["setpriv", "--pdeathsig", "TERM", RIG, "--out", out,
-            "--timeout", str(timeout), *given, "--", *argv]
+            "--timeout", str(timeout), *given, *more, "--", *argv]
 
 
 def newer_qemu(qemu):

@@ -241,6 +241,36 @@ class Guests(unittest.TestCase):
         self.assertIsNone(Said(b"SeaBIOS\npass 0000").guest_passes())
         self.assertEqual(Said(b"pass 00000001\npass 00000123\npass 000")
                          .guest_passes(), 123)
+        stalls = Said(b"stall 00000400\npass 00000001\nstall 00000012\nstall 00000007\n")
+        self.assertEqual(stalls.guest_stall(0), 400)
+        self.assertEqual(stalls.guest_stall(20), 12)
+        self.assertIsNone(stalls.guest_stall(66))
+
+    def test_processor_time(self):
+        """Without threads that are processors of the guest."""
+        burnt, stopped = threading.Event(), threading.Event()
+
+        def burn():
+            while time.thread_time() < 0.3:
+                pass
+            burnt.set()
+            stopped.wait()
+
+        class Self(machine.Machine):
+            def __init__(self):
+                self.process = mock.Mock(pid=os.getpid())
+                self.qmp = mock.Mock()
+        thread = threading.Thread(target=burn)
+        thread.start()
+        burnt.wait()
+        me = Self()
+        me.qmp.command.return_value = []
+        whole = me.processor_ms()
+        me.qmp.command.return_value = [{"thread-id": thread.native_id}]
+        without = me.processor_ms()
+        stopped.set()
+        thread.join()
+        self.assertGreaterEqual(whole - without, 100)
 
 
 class Options(unittest.TestCase):
