@@ -104,6 +104,8 @@ help:
 	@echo 'make coverage   which lines of kmod/ and lib/ the tests run'
 	@echo 'make bench      measures; bench-cache, -cancel, -codec, -device, -images,'
 	@echo '                -queues, -scan, -wire'
+	@echo 'make scenarios  migrates guests in every way over a slow link; migrate-table'
+	@echo '                some of them'
 	@echo
 	@echo 'KERNEL=NAME     the kernel that tests boot; QEMU=7.2, 10.0 or 10.2 what sends'
 	@echo '                for demo and check-e2e; ALL=1: all cases of check-e2e.'

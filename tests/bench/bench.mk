@@ -2,7 +2,7 @@
 # Benches. They measure and write build/bench; they assert nothing. BENCH has
 # options for tests/bench/codec, such as --help.
 .PHONY: bench bench-programs bench-codec bench-cache bench-wire bench-device bench-scan bench-queues bench-cancel \
-	bench-images
+	bench-images scenarios migrate-table
 bench: bench-codec bench-cache bench-wire bench-device bench-scan bench-images bench-queues
 
 bench-programs: setup-build setup-bench lib
@@ -38,3 +38,9 @@ bench-queues: rig-modules xbzctl
 bench-cancel: rig-modules uml-modules xbzctl qemu
 	@tests/bench/cancel --qemu "$$($(MAKE) -s --no-print-directory qemu | tail -n 1)" \
 		--out $(O)/bench $(BENCH)
+
+# Real guests, migrated in every way; QEMU is one that has deltas beside multifd.
+scenarios migrate-table: export QEMU := $(or $(QEMU),10.0)
+scenarios migrate-table: setup-build setup-bench rig-modules
+	@tests/bench/scenarios --qemu "$$($(MAKE) -s --no-print-directory qemu | tail -n 1)" \
+		--kernel $(KERNEL) --out $(O) $(if $(findstring table,$@),--migrate-table) $(BENCH)
