@@ -10,6 +10,9 @@
 
 #include <xbzrle/codec.h>
 
+/* Bytes that a whole page takes where it is compressed, besides what its own become. */
+#define XBZ_WHOLE_FIXED 64
+
 static size_t xbz_head_size(const struct xbz_block *block, bool cont)
 {
 	return cont ? XBZ_HEAD_CONT : XBZ_HEAD_CONT + 1 + block->len;
@@ -63,14 +66,29 @@ static u8 *xbz_put_nothing(u8 *p, struct xbz_record *rec)
 }
 
 /* Room for a payload, with @more bytes of records besides it. */
-static size_t xbz_payload_cap(const struct xbz_record *rec, size_t most,
-			      size_t more)
+static size_t xbz_payload_cap(u32 bound, size_t most, size_t more)
 {
-	if (!rec->max_delta)
+	if (!bound)
 		return most;
-	if (rec->max_delta <= more)
+	if (bound <= more)
 		return 0;
-	return rec->max_delta - more < most ? rec->max_delta - more : most;
+	return bound - more < most ? bound - more : most;
+}
+
+/*
+ * What a delta against zero may have. A bound says what becomes of a whole page, which
+ * is compressed; but of a page with few bytes that are not zero, all of which such a
+ * delta has, less becomes in proportion. What they take besides is all that can be saved.
+ */
+static u32 xbz_zero_base_bound(u32 max_delta)
+{
+	u32 bound;
+
+	if (!max_delta || max_delta >= XBZ_PAGE_SIZE)
+		return max_delta;
+	bound = XBZ_WHOLE_FIXED * XBZ_PAGE_SIZE /
+		(XBZ_PAGE_SIZE - max_delta + XBZ_WHOLE_FIXED);
+	return bound < max_delta ? bound : max_delta;
 }
 
 /* With the page as its own snapshot nothing is copied nor written to. */
@@ -85,7 +103,8 @@ static u8 *xbz_record_unknown(u8 *p, struct xbz_record *rec)
 	size_t more = XBZ_ZERO_BODY + XBZ_HEAD_CONT;
 	u8 *payload = p + xbz_head_size(rec->block, rec->cont) + more +
 		      XBZ_DELTA_HEAD;
-	size_t cap = xbz_payload_cap(rec, XBZ_ZERO_BASE_PAYS, more);
+	size_t cap = xbz_payload_cap(xbz_zero_base_bound(rec->max_delta),
+				     XBZ_ZERO_BASE_PAYS, more);
 	int ret = xbz_payload_zero_base(payload, cap, rec->snapshot);
 
 	if (ret == XBZ_RAW)
@@ -139,7 +158,7 @@ static u8 *xbz_record_long(u8 *p, struct xbz_record *rec, size_t len)
 static u8 *xbz_record_copy(u8 *p, struct xbz_record *rec)
 {
 	u8 *payload = p + xbz_head_size(rec->block, rec->cont) + XBZ_DELTA_HEAD;
-	size_t cap = xbz_payload_cap(rec, XBZ_DELTA_MAX, 0);
+	size_t cap = xbz_payload_cap(rec->max_delta, XBZ_DELTA_MAX, 0);
 	int ret = xbz_encode(payload, cap, rec->copy, rec->snapshot);
 
 	switch (ret) {
@@ -163,7 +182,8 @@ static u8 *xbz_record_copy(u8 *p, struct xbz_record *rec)
 static u8 *xbz_record_known_zero(u8 *p, struct xbz_record *rec)
 {
 	u8 *payload = p + xbz_head_size(rec->block, rec->cont) + XBZ_DELTA_HEAD;
-	size_t cap = xbz_payload_cap(rec, XBZ_DELTA_MAX, 0);
+	size_t cap = xbz_payload_cap(xbz_zero_base_bound(rec->max_delta),
+				     XBZ_DELTA_MAX, 0);
 	int ret = xbz_payload_zero_base(payload, cap, rec->snapshot);
 
 	if (ret == XBZ_ZERO)
