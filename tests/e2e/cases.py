@@ -476,8 +476,9 @@ def difference_found(r):
     return None
 
 
-# Several passes over all of the guest's memory, whatever the machine's speed.
-HOLD = ("--bandwidth", "16M", "--hold", "6passes", "--first-bandwidth", "2M",
+# Several passes over all of the guest's memory, whatever the machine's speed: the limit of
+# 1 ms is worth two deltas then.
+HOLD = ("--bandwidth", "16M", "--hold", "6passes", "--first-bandwidth", "1M",
         "--time-limit", "240")
 
 QUEUES = "-global migration.xbzrle-dev-queues="
