@@ -23,6 +23,8 @@
  */
 
 #include "qemu/osdep.h"
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <xbzrle/choice.h>
 #include <xbzrle/walk.h>
 #include <xbzrle/xbzrle.h>
@@ -31,6 +33,8 @@
 #include "qemu/units.h"
 #include "qapi/error.h"
 #include "exec/target_page.h"
+#include "io/channel-socket.h"
+#include "io/channel-tls.h"
 #include "multifd.h"
 #include "trace.h"
 #include "xbzrle-compat.h"
@@ -44,6 +48,15 @@
 /* How often costs are weighed, and how long a wait may miss a failure. */
 #define CHOOSE_NS (100 * 1000 * 1000)
 #define WAIT_MS 20
+
+/* What a whole page is thought to cost until channels that compress have said. */
+#define FIRST_WHOLE_BYTES 1500
+#define FIRST_WHOLE_NS 10000
+
+/* A link that has nothing to do could be so many times as fast. */
+#define IDLE_LINK 4
+/* Its speed is a mean that forgets: what is new has this weight. */
+#define LINK_WEIGHT 8
 
 /**
  * struct Batch: ring space that is in use
@@ -97,6 +110,10 @@ struct XbzrleMultifd {
     uint32_t max_delta;
     bool apart;
     int64_t chosen_at;
+    /* What sockets had queued then; what the link did while it had work */
+    int64_t queued;
+    double link_bytes;
+    double link_ns;
     uint64_t stream_ns;
     uint64_t stream_bytes;
     uint64_t pages;
@@ -110,6 +127,8 @@ struct XbzrleMultifd {
     struct xbzrle_workers *workers;
     /* The owner and all batches */
     unsigned int refs;
+    /* Channels that were used */
+    GHashTable *channels;
     /* Packets that are written, but the kernel may still read their pages */
     GPtrArray *unflushed;
     /* Pages that are in channels, or in such a packet */
@@ -181,6 +200,7 @@ XbzrleMultifd *xbzrle_multifd_new(struct xbzrle_session *session,
     m->send = multifd_send_data_alloc();
     m->in_stream = g_ptr_array_new();
     m->unflushed = g_ptr_array_new_with_free_func(g_free);
+    m->channels = g_hash_table_new(NULL, NULL);
     m->workers = workers;
     m->refs = 1;
     for (i = 0; i < nr_queues; i++) {
@@ -189,6 +209,9 @@ XbzrleMultifd *xbzrle_multifd_new(struct xbzrle_session *session,
     qemu_mutex_init(&m->lock);
     qemu_cond_init(&m->released);
     xbz_choice_init(&m->choice, xbzrle_processors());
+    if (migrate_multifd_compression()) {
+        xbz_choice_learn(&m->choice, 1, FIRST_WHOLE_BYTES, FIRST_WHOLE_NS);
+    }
     m->apart = true;
     m->max_delta = xbz_choice_max_delta(&m->choice);
     m->chosen_at = wall_ns();
@@ -206,6 +229,7 @@ static void unref_and_unlock(XbzrleMultifd *m, unsigned int refs)
         return;
     }
     qemu_mutex_unlock(&m->lock);
+    g_hash_table_destroy(m->channels);
     qemu_cond_destroy(&m->released);
     qemu_mutex_destroy(&m->lock);
     g_free(m);
@@ -269,7 +293,8 @@ static unsigned int unflushed_unuse(XbzrleMultifd *m)
     return gone;
 }
 
-void xbzrle_multifd_end(XbzrleMultifdPages *ring, uint64_t bytes)
+void xbzrle_multifd_end(XbzrleMultifdPages *ring, uint64_t bytes,
+                        QIOChannel *ioc)
 {
     unsigned int gone = 0;
     int64_t wall, cpu;
@@ -288,6 +313,7 @@ void xbzrle_multifd_end(XbzrleMultifdPages *ring, uint64_t bytes)
         m->sent_bytes += bytes;
         m->sent_cpu += cpu;
         m->sent_blocked += MAX(wall - cpu, 0);
+        g_hash_table_add(m->channels, ioc);
     }
     if (bytes && m->workers && migrate_zero_copy_send()) {
         g_ptr_array_add(m->unflushed, g_steal_pointer(&ring));
@@ -496,22 +522,57 @@ int64_t xbzrle_multifd_put(XbzrleMultifd *m, QEMUFile *f, unsigned int queue,
     return batch->bytes;
 }
 
+/* What a socket has queued; a channel of another kind has nothing. */
+static int64_t queued(QIOChannel *ioc)
+{
+    QIOChannelTLS *tls;
+    QIOChannelSocket *s;
+    int bytes = 0;
+
+    tls = (QIOChannelTLS *)object_dynamic_cast(OBJECT(ioc),
+                                               TYPE_QIO_CHANNEL_TLS);
+    s = (QIOChannelSocket *)object_dynamic_cast(OBJECT(tls ? tls->master : ioc),
+                                                TYPE_QIO_CHANNEL_SOCKET);
+    return s && !ioctl(s->fd, SIOCOUTQ, &bytes) ? bytes : 0;
+}
+
+static int64_t all_queued(XbzrleMultifd *m, QEMUFile *f)
+{
+    int64_t bytes = queued(qemu_file_get_ioc(f));
+    GHashTableIter iter;
+    gpointer ioc;
+
+    g_hash_table_iter_init(&iter, m->channels);
+    while (g_hash_table_iter_next(&iter, &ioc, NULL)) {
+        bytes += queued(ioc);
+    }
+    return bytes;
+}
+
 /*
- * Bytes that the link carries in a second: those that were sent, in the part of
- * the time in which channels or the stream waited for it, and what the user
- * allows.
+ * Bytes that the link carries in a second, as far as the user allows.  Sockets take
+ * megabytes before anybody waits for a slow link, so it is what left them, in times
+ * in which they had something.  Called with the lock held.
  */
 static uint64_t link_speed(XbzrleMultifd *m, QEMUFile *f, int64_t ns)
 {
     uint64_t limit = compat_rate_limit(f) * 10;
     uint64_t blocked = MAX(m->sent_blocked / migrate_multifd_channels(),
                            m->stream_ns);
-    uint64_t bytes = m->sent_bytes + m->stream_bytes;
-    uint64_t speed;
+    int64_t before = m->queued;
+    double bytes, speed;
 
-    blocked = MIN(MAX(blocked, 1000), ns);
-    speed = (double)bytes * 1000000000 / blocked;
-    return limit ? MIN(limit, speed) : speed;
+    m->queued = all_queued(m, f);
+    bytes = (int64_t)(m->sent_bytes + m->stream_bytes) + before - m->queued;
+    bytes = MAX(bytes, 0);
+    if ((before && m->queued) || blocked > ns / 2) {
+        m->link_bytes += bytes - m->link_bytes / LINK_WEIGHT;
+        m->link_ns += ns - m->link_ns / LINK_WEIGHT;
+        bytes = 0;
+    }
+    speed = MAX(m->link_ns ? m->link_bytes / m->link_ns : 0,
+                bytes / ns * IDLE_LINK) * 1e9;
+    return limit && limit < speed ? limit : speed;
 }
 
 static void choose(XbzrleMultifd *m, QEMUFile *f)

@@ -35,8 +35,10 @@ void xbzrle_multifd_begin(XbzrleMultifdPages *ring);
  *
  * @ring: the packet's pages, or NULL if it has none of rings
  * @bytes: what was written; 0 if the packet is given up
+ * @ioc: to which channel
  */
-void xbzrle_multifd_end(XbzrleMultifdPages *ring, uint64_t bytes);
+void xbzrle_multifd_end(XbzrleMultifdPages *ring, uint64_t bytes,
+                        QIOChannel *ioc);
 
 /*
  * A channel has failed, and the migration with it.  Called by the channel's
@@ -121,7 +123,8 @@ static inline void xbzrle_multifd_begin(XbzrleMultifdPages *ring)
 {
 }
 
-static inline void xbzrle_multifd_end(XbzrleMultifdPages *ring, uint64_t bytes)
+static inline void xbzrle_multifd_end(XbzrleMultifdPages *ring, uint64_t bytes,
+                                      QIOChannel *ioc)
 {
 }
 
