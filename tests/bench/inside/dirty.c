@@ -73,29 +73,31 @@ int main(int argc, char **argv)
 {
 	void (*change)(uint64_t *page);
 	size_t size, at = 0;
-	long rate, busy, calm, done = 0, slices = 0;
+	long rate, busy, calm, period, done = 0, slices = 0;
+	const char *out = getenv("XBZ_OUT"), *path = getenv("XBZ_WORK");
 	struct timespec due, now;
 	char *memory, text[32];
 	int work;
 
-	if (argc != 4 && argc != 6)
+	if ((argc != 4 && argc != 6) || !out || !path)
 		return 2;
 	change = !strcmp(argv[1], "bytes") ? bytes : !strcmp(argv[1], "words") ? words : fill;
 	size = (size_t)atol(argv[2]) << 20;
 	rate = atol(argv[3]);
 	busy = argc == 6 ? atol(argv[4]) : 1;
 	calm = argc == 6 ? atol(argv[5]) : 0;
+	period = busy + calm;
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	work = open(getenv("XBZ_WORK"), O_WRONLY | O_CREAT, 0644);
-	if (memory == MAP_FAILED || work < 0)
+	work = open(path, O_WRONLY | O_CREAT, 0644);
+	if (memory == MAP_FAILED || work < 0 || period < 1 || size < PAGE)
 		return 1;
 	for (size_t start = 0; start < size; start += PAGE)
 		fill((uint64_t *)(memory + start));
-	touch(getenv("XBZ_OUT"), "warm");
+	touch(out, "warm");
 
 	clock_gettime(CLOCK_MONOTONIC, &due);
 	for (long pages = 0;; slices++) {
-		long second = slices / (SECOND_NS / SLICE_NS) % (busy + calm);
+		long second = slices / (SECOND_NS / SLICE_NS) % period;
 
 		/* In hundredths, so that none is lost to rounding. */
 		pages += rate * 100 * (SLICE_NS / 1000) / (SECOND_NS / 1000) /

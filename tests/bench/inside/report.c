@@ -79,13 +79,15 @@ static long read_work(const char *path, long last)
 
 int main(void)
 {
-	const char *path = getenv("XBZ_WORK");
+	const char *out = getenv("XBZ_OUT"), *path = getenv("XBZ_WORK");
 	long work = 0, ticks = 0;
 	long long before, longest = 0;
 	char warm[256], line[64];
 	int length;
 
-	snprintf(warm, sizeof(warm), "%s/warm", getenv("XBZ_OUT"));
+	if (!out || !path)
+		return 2;
+	snprintf(warm, sizeof(warm), "%s/warm", out);
 	while (access(warm, F_OK))
 		usleep(100000);
 	for (before = now_us();; ticks++) {
