@@ -239,7 +239,10 @@ static bool packs(u32 units)
 	return units <= XBZ_POLICY_WHOLE * 3 / 4;
 }
 
-/* What kmod/cache.c does between lookup and commit; see the design's section. */
+/*
+ * What kmod/cache.c does between lookup and commit, but that packed copies stay where they
+ * are and nothing is left at the ends of pages; see the design's section.
+ */
 static void ours_store(struct ours *o, struct xbz_policy_page *page, u32 entry)
 {
 	struct xbz_policy *p = &o->policy;
