@@ -406,8 +406,8 @@ static void xbz_cache_insert(struct xbz_cache *cache,
 	if (!xbz_cache_units(cache) || xbz_cache_excess(cache))
 		return;
 	if (grade == XBZ_GRADE_PACKED) {
-		/* It is not packed for nothing. */
-		units = p->packed_units / 256;
+		/* It is not packed for nothing. What packed copies take is odd. */
+		units = p->packed_units / 256 | 1;
 		xbz_cache_set_room(cache, grade, units, false);
 		if (xbz_policy_make_room(p, sent, grade, units, &victim) ==
 		    XBZ_ACTION_REFUSE)

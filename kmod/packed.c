@@ -130,7 +130,7 @@ struct xbz_packed *xbz_packed_new(void)
 	struct xbz_packed *packed;
 	unsigned int i;
 
-	BUILD_BUG_ON(XBZ_PACKED_STEP % XBZ_POLICY_UNIT);
+	BUILD_BUG_ON(XBZ_PACKED_STEP != 2 * XBZ_POLICY_UNIT);
 	/* A head ends in the page in which it begins. */
 	BUILD_BUG_ON(PAGE_SIZE % XBZ_PACKED_STEP);
 	BUILD_BUG_ON(offsetof(struct xbz_packed_head, data) > XBZ_PACKED_STEP);
