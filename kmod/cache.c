@@ -257,7 +257,7 @@ void xbz_cache_link(struct xbz_cache *cache, u64 ns, unsigned int queues)
 	if (!cache->packed || ns < XBZ_LINK_NS)
 		return;
 	bytes = bytes / XBZ_PACK_SHARE * XBZ_PACK_NS / ns;
-	cache->policy.pack_cost = min_t(u64, bytes, XBZRLE_PAGE_SIZE);
+	cache->policy.pack_cost = min_t(u64, bytes, XBZ_POLICY_NO_PACK);
 }
 
 /**

@@ -501,7 +501,7 @@ static void xbz_cache_learns_what_packing_costs(struct kunit *test)
 	u32 *version = xbz_versions(test), before;
 
 	xbz_cache_link(&t->cache, ns, 1);
-	KUNIT_EXPECT_EQ(test, p->pack_cost, XBZRLE_PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, p->pack_cost, XBZ_POLICY_NO_PACK);
 	xbz_send_many(test, version);
 	before = p->pack_cost;
 	KUNIT_EXPECT_LT(test, before, 100);
@@ -513,8 +513,8 @@ static void xbz_cache_learns_what_packing_costs(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, p->pack_cost, 78);
 	xbz_cache_link(&t->cache, ns, 8);
 	KUNIT_EXPECT_EQ(test, p->pack_cost, 625);
-	xbz_cache_link(&t->cache, ns, 64);
-	KUNIT_EXPECT_EQ(test, p->pack_cost, XBZRLE_PAGE_SIZE);
+	xbz_cache_link(&t->cache, ns, 128);
+	KUNIT_EXPECT_EQ(test, p->pack_cost, XBZ_POLICY_NO_PACK);
 	xbz_cache_pass(&t->cache);
 	xbz_cache_link(&t->cache, ns, 64);
 	KUNIT_EXPECT_EQ(test, p->pack_cost, 0);
