@@ -28,7 +28,10 @@
 #define XBZ_TAKE_COPIES 4
 /* Blocks of the first table: a page of them. */
 #define XBZ_BLOCKS_MIN (PAGE_SIZE / sizeof(struct xbz_policy_block *))
-/* Time to pack a page and to unpack it. An eighth counts: others use the link meanwhile. */
+/*
+ * Time to pack a page and to unpack it. An eighth counts: other queues use the link in that
+ * time.
+ */
 #define XBZ_PACK_NS 5000
 #define XBZ_PACK_SHARE 8
 /* Bytes that a link of 1 Gbit/s carries in that, as long as this one is not known. */

@@ -36,10 +36,10 @@ static unsigned long xbz_packed_bytes(u32 units)
 	return (units - 1) * XBZ_POLICY_UNIT;
 }
 
-static struct xbz_packed_class *xbz_class_of(const struct xbz_packed *packed, u32 units)
+/* The number of the class. */
+static unsigned int xbz_class_of(u32 units)
 {
-	return (struct xbz_packed_class *)
-		&packed->classes[xbz_packed_bytes(units) / XBZ_PACKED_STEP - 1];
+	return xbz_packed_bytes(units) / XBZ_PACKED_STEP - 1;
 }
 
 /* Where a copy goes on that ends in the next page. */
@@ -218,7 +218,7 @@ void *xbz_unpack(struct xbz_packed *packed, unsigned long copy, u32 units)
  */
 bool xbz_packed_wants_page(const struct xbz_packed *packed, u32 units)
 {
-	const struct xbz_packed_class *class = xbz_class_of(packed, units);
+	const struct xbz_packed_class *class = &packed->classes[xbz_class_of(units)];
 	unsigned long bytes = xbz_packed_bytes(units);
 
 	return (class->nr + 1) * bytes > xbz_class_pages(class, bytes) * PAGE_SIZE;
@@ -237,7 +237,7 @@ bool xbz_packed_wants_page(const struct xbz_packed *packed, u32 units)
 unsigned long xbz_packed_add(struct xbz_packed *packed, u32 units,
 			     const struct xbz_packing *from, u64 *word, void *page)
 {
-	struct xbz_packed_class *class = xbz_class_of(packed, units);
+	struct xbz_packed_class *class = &packed->classes[xbz_class_of(units)];
 	unsigned long bytes = xbz_packed_bytes(units);
 	struct xbz_packed_head *head;
 
@@ -270,7 +270,7 @@ unsigned long xbz_packed_add(struct xbz_packed *packed, u32 units,
 void *xbz_packed_remove(struct xbz_packed *packed, struct xbz_policy *policy,
 			unsigned long copy, u32 units)
 {
-	struct xbz_packed_class *class = xbz_class_of(packed, units);
+	struct xbz_packed_class *class = &packed->classes[xbz_class_of(units)];
 	struct xbz_packed_head *head = (void *)copy, *last;
 	unsigned long bytes = xbz_packed_bytes(units);
 	unsigned long pages = xbz_class_pages(class, bytes);

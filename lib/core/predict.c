@@ -43,23 +43,27 @@ void xbz_predict_sent(struct xbz_predict *p, u64 pages, u64 bytes)
 	p->left -= bytes < p->left ? bytes : p->left;
 }
 
-void xbz_predict_sync(struct xbz_predict *p, u64 fresh, u64 dirty)
+/* A pass is over. One of a few pages is counted to the next one. */
+static void xbz_predict_over(struct xbz_predict *p)
 {
-	bool over = !p->goal;
+	bool first = p->passes < XBZ_PREDICT_FIRST;
 
-	if (over && p->passes == XBZ_PREDICT_FIRST &&
-	    p->now_pages >= XBZ_PREDICT_PAGES) {
+	if (!first && p->now_pages < XBZ_PREDICT_PAGES)
+		return;
+	if (first) {
+		p->passes++;
+	} else {
 		p->pages = p->now_pages;
 		p->bytes = p->now_bytes;
 	}
-	/* A pass of a few pages is counted to the next one. */
-	if (over && (p->passes < XBZ_PREDICT_FIRST ||
-		     p->now_pages >= XBZ_PREDICT_PAGES)) {
-		p->now_pages = 0;
-		p->now_bytes = 0;
-	}
-	if (over) {
-		p->passes += p->passes < XBZ_PREDICT_FIRST;
+	p->now_pages = 0;
+	p->now_bytes = 0;
+}
+
+void xbz_predict_sync(struct xbz_predict *p, u64 fresh, u64 dirty)
+{
+	if (!p->goal) {
+		xbz_predict_over(p);
 		p->goal = dirty;
 		p->left = 0;
 		fresh = dirty;
