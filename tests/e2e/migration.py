@@ -3,7 +3,7 @@
 
 What lives here: the order of things, from the two starts to the comparison of
 memory, and the result as a dictionary. What does not: the command line
-(migrate), what single cases do besides (cases.py), QEMU processes (machine.py), dumps
+(migrate), what single cases do besides (actions.py), QEMU processes (machine.py), dumps
 (memory.py).
 
 Capabilities and parameters are set on the source only, but for those of postcopy,
@@ -135,6 +135,7 @@ class Migration:
                 "bytes_per_dirty_page", "xbzrle", "device_released", "queues", "memory",
                 "memory_identical", "cpu_ms", "work", "stall_ms", "resumed", "broken_first")),
             "device_used": False, "postcopy": False, "throttled": 0, "hops": [], "said": {},
+            "passes_began": [],
             "src_stderr": "", "dst_stderr": "",
         }
 
@@ -388,6 +389,8 @@ class Migration:
         r["throttled"] = max(r["throttled"], info.get("cpu-throttle-percentage", 0))
         if "ram" in info:
             self.info = info
+            began = r["passes_began"]
+            began += [self._now()] * (self._pass() - len(began))
             if self.first_pass is None and self._pass() > 1:
                 self.first_pass = info["ram"]["transferred"], pages_sent(info)
         if status not in ENDED and not all(self.device):
@@ -401,6 +404,9 @@ class Migration:
     def _pass(self):
         return self.info.get("ram", {}).get("dirty-sync-count", 0)
 
+    def _now(self):
+        return round(time.monotonic() - self.started, 2)
+
     def _describe(self):
         ram = self.info.get("ram", {})
         mib = 1 / (1 << 20)
@@ -411,7 +417,8 @@ class Migration:
 
     def _begin(self):
         self._forget()
-        self.result.update(device_used=False, device_released=None, queues=0)
+        self.result.update(device_used=False, device_released=None, queues=0,
+                           passes_began=[])
         self.before = (self.source.processor_ms(), self.source.guest_passes() or 0,
                        len(self.source.serial()))
         if self.o.channel == "fd":
@@ -441,7 +448,7 @@ class Migration:
                          f"after 60 s")
 
     def _broken_attempt(self, action, expected, moment):
-        """Migrate, but break it off in the middle, by an action of cases.BREAKS."""
+        """Migrate, but break it off in the middle, by one of actions.BREAKS."""
         self.progress.say("migrating, to be broken off after %d %s" % moment)
         self._limits(True)
         # A guest that is slow for a moment writes little: it could end, and be over

@@ -32,6 +32,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "guests")]
 sys.dont_write_bytecode = True
 
 import cases                                                # noqa: E402
+import checks                                               # noqa: E402
 import machine                                              # noqa: E402
 import memory                                               # noqa: E402
 import migration                                            # noqa: E402
@@ -387,7 +388,7 @@ class Judgement(unittest.TestCase):
         self.assertEqual(migration.pages_sent({}), 0)
 
     def test_each_check(self):
-        self.assertEqual(cases.failures(cases.KVM, self.good), [])
+        self.assertEqual(checks.failures(cases.KVM, self.good), [])
         for field, value in (("status", "did-not-converge"),
                              ("memory_identical", False),
                              ("memory_identical", None),
@@ -395,37 +396,37 @@ class Judgement(unittest.TestCase):
                              ("device_used", False), ("kvm", False),
                              ("device_released", None), ("pages_delta", 0),
                              ("src_stderr", "warning: something")):
-            self.assertEqual(len(cases.failures(
+            self.assertEqual(len(checks.failures(
                 cases.KVM, {**self.good, field: value})), 1, field)
 
     def test_said_once(self):
         line = "cannot open /nonexistent"
-        self.assertIsNone(cases.said_once({"src_stderr": f"x\n{line}\n"}))
+        self.assertIsNone(checks.said_once({"src_stderr": f"x\n{line}\n"}))
         for text in ("", f"{line}\n{line}"):
-            self.assertTrue(cases.said_once({"src_stderr": text}))
+            self.assertTrue(checks.said_once({"src_stderr": text}))
 
     def test_silent(self):
         old = "q: warning: Machine type 'pc-i440fx-7.2' is deprecated: old"
         for text, wrong in (("", False), (old, False), (f"{old}\n", False),
                             (f"{old}\nx", True), ("x", True)):
-            self.assertEqual(bool(cases.silent({"src_stderr": text})), wrong, text)
+            self.assertEqual(bool(checks.silent({"src_stderr": text})), wrong, text)
 
     def test_statistics(self):
         for rate in (1.0012, -0.1, float("nan")):
-            self.assertTrue(cases.rates_sound(
+            self.assertTrue(checks.rates_sound(
                 {"xbzrle": {"cache-miss-rate": rate}}), rate)
-        self.assertTrue(cases.rates_sound({"xbzrle": None}))
-        self.assertTrue(cases.cache_size(0)({"xbzrle": None}))
-        self.assertIsNone(cases.cache_size(4096)(self.good))
-        self.assertTrue(cases.cache_size(0)(self.good))
+        self.assertTrue(checks.rates_sound({"xbzrle": None}))
+        self.assertTrue(checks.cache_size(0)({"xbzrle": None}))
+        self.assertIsNone(checks.cache_size(4096)(self.good))
+        self.assertTrue(checks.cache_size(0)(self.good))
 
     def test_queues(self):
-        self.assertIsNone(cases.queues(8)({"queues": 8}))
-        self.assertTrue(cases.queues(8)({"queues": 1}))
-        self.assertTrue(cases.refused({"error": None}))
+        self.assertIsNone(checks.queues(8)({"queues": 8}))
+        self.assertTrue(checks.queues(8)({"queues": 1}))
+        self.assertTrue(checks.refused({"error": None}))
 
     def test_hops(self):
-        check = cases.every_hop(2)
+        check = checks.every_hop(2)
         self.assertIsNone(check({"hops": [True, True]}))
         for hops in ([], [True], [True, False], [True, None]):
             self.assertTrue(check({"hops": hops}), hops)
@@ -434,20 +435,20 @@ class Judgement(unittest.TestCase):
         for answer, end, wrong in ((1, 2, False), (None, 2, True), (1, None, True),
                                    (5000, 2, True), (1, 30000, True)):
             found = {"broken_first": {"answer_ms": answer, "end_ms": end}}
-            self.assertEqual(bool(cases.answered(found)), wrong, found)
-        self.assertTrue(cases.answered({"broken_first": None}))
+            self.assertEqual(bool(checks.answered(found)), wrong, found)
+        self.assertTrue(checks.answered({"broken_first": None}))
 
     def test_failures_are_said(self):
         line = "q: warning: XBZRLE by '/dev/xbzrle' failed: why\n"
         for said, wrong in (("device-fails: here\n" + line, False), (line, True),
                             ("device-fails: here\n", True),
                             ("device-fails: here\n" + line + line, True)):
-            self.assertEqual(bool(cases.failed_once("why")({"src_stderr": said})), wrong, said)
-        self.assertIsNone(cases.given_up({"xbzrle": {}}))
-        self.assertTrue(cases.given_up({"xbzrle": {"x-dev-queues": 1}}))
+            self.assertEqual(bool(checks.failed_once("why")({"src_stderr": said})), wrong, said)
+        self.assertIsNone(checks.given_up({"xbzrle": {}}))
+        self.assertTrue(checks.given_up({"xbzrle": {"x-dev-queues": 1}}))
         for released, said, wrong in ((True, "why", False), (False, "why", True),
                                       (True, "", True)):
-            self.assertEqual(bool(cases.failed_cleanly("why")(
+            self.assertEqual(bool(checks.failed_cleanly("why")(
                 {"broken_first": {"device_released": released}, "src_stderr": said})), wrong)
 
     def test_copies(self):
@@ -465,14 +466,14 @@ class Judgement(unittest.TestCase):
                                ((most, 9, 1, 0, 0, 0, 1, 0), True),
                                ((most, 9, 1, 0, 0, 0, 0, 1), True)):
             said = {"bytes": sum(numbers[:3]), "src_stderr": line.format(*numbers)}
-            self.assertEqual(bool(cases.no_copies(said)), wrong, numbers)
-        self.assertTrue(cases.no_copies({"bytes": 1, "src_stderr": "x"}))
+            self.assertEqual(bool(checks.no_copies(said)), wrong, numbers)
+        self.assertTrue(checks.no_copies({"bytes": 1, "src_stderr": "x"}))
         both = (line.format(9, 0, 0, 0, 0, 0, 0, 5) +
                 line.format(most, 9, 1, 0, 0, 0, 0, 0))
         said = {"bytes": most, "src_stderr": both}
-        self.assertIsNone(cases.no_copies(said))
+        self.assertIsNone(checks.no_copies(said))
         line = "warning: xbzrle-dev-zerocopy cannot be had: not TCP\n"
-        check = cases.copies_said("not TCP")
+        check = checks.copies_said("not TCP")
         self.assertIsNone(check({"src_stderr": line}))
         for text in ("", line + line, line.replace("TCP", "UNIX")):
             self.assertTrue(check({"src_stderr": text}), text)
