@@ -3,7 +3,7 @@
  * Makes a call of /dev/xbzrle fail in the program that this is preloaded into,
  * from the second pass on, as a module with a fault would; the second session is
  * sound. Who includes it defines fail(), which returns whether a call is to fail,
- * and with what result.
+ * and with what result; it may have made the real call before.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,11 +20,12 @@ int ioctl(int fd, unsigned long request, ...);
 /* And after that so many ENCODEs, so that batches are under way. */
 #define GOOD_ENCODES 3
 
-static bool fail(unsigned long request, void *arg, int *ret);
+static int (*real)(int fd, unsigned long request, ...);
+
+static bool fail(int fd, unsigned long request, void *arg, int *ret);
 
 int ioctl(int fd, unsigned long request, ...)
 {
-	static int (*real)(int fd, unsigned long request, ...);
 	static int nr_setups, nr_syncs, nr_encodes, said;
 	bool due;
 	va_list args;
@@ -46,7 +47,7 @@ int ioctl(int fd, unsigned long request, ...)
 		__atomic_fetch_add(&nr_syncs, 1, __ATOMIC_RELAXED);
 	if (due && request == XBZRLE_ENCODE)
 		due = __atomic_fetch_add(&nr_encodes, 1, __ATOMIC_RELAXED) >= GOOD_ENCODES;
-	if (!due || !fail(request, arg, &ret))
+	if (!due || !fail(fd, request, arg, &ret))
 		return real(fd, request, arg);
 
 	/* The test looks for this line: no line, nothing has failed. */

@@ -2,8 +2,9 @@
 /* ENCODE fails, in all queues and in the middle of a pass. */
 #include "device-fails.h"
 
-static bool fail(unsigned long request, void *arg, int *ret)
+static bool fail(int fd, unsigned long request, void *arg, int *ret)
 {
+	(void)fd;
 	(void)arg;
 	if (request != XBZRLE_ENCODE)
 		return false;

@@ -2,10 +2,11 @@
 /* SYNC fetches no log and says that KVM has refused to give it. */
 #include "device-fails.h"
 
-static bool fail(unsigned long request, void *arg, int *ret)
+static bool fail(int fd, unsigned long request, void *arg, int *ret)
 {
 	struct xbzrle_sync *sync = arg;
 
+	(void)fd;
 	if (request != XBZRLE_SYNC)
 		return false;
 	sync->new_dirty = 0;

@@ -2,8 +2,9 @@
 /* SYNC fails: the logs are not fetched. */
 #include "device-fails.h"
 
-static bool fail(unsigned long request, void *arg, int *ret)
+static bool fail(int fd, unsigned long request, void *arg, int *ret)
 {
+	(void)fd;
 	(void)arg;
 	if (request != XBZRLE_SYNC)
 		return false;
