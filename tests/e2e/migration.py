@@ -35,10 +35,11 @@ WARM_PASSES = 2
 # A guest that is loaded runs so long first: KVM has no page tables for it yet.
 LOADED_SECONDS = 2
 POLL_SECONDS = 0.02
-# While a migration is held, each of its passes is to take so long, and the link
-# gets slower until it does, but not slower than this.
-HOLD_PASS_SECONDS = 0.5
-HOLD_LEAST = 64 << 10
+# While a migration is held, each of its passes is to take so long, by the speed of the
+# link, but that is not slower than this.
+HOLD_PASS_SECONDS = 1
+HOLD_LEAST = 16 << 10
+PAGE = 4096
 
 
 class Failed(Exception):
@@ -88,27 +89,24 @@ class Hold:
 
     A guest that gets little of the processor dirties little in a short pass, less
     in the next, which is shorter for it, and then nothing: it has converged. So
-    the link has to be slow as compared with the guest, not with a number.
+    each pass gets the bandwidth at which it takes its time.
     """
 
-    def __init__(self, bandwidth, now):
-        self.bandwidth, self.since = bandwidth, now
-        self.passes = 0
+    def __init__(self, bandwidth):
+        self.most = self.bandwidth = bandwidth
+        self.passes, self.sent = 0, (0, 0)
 
-    def slower(self, passes, now):
-        """Told the number of the pass that is running: the bandwidth to change
-        to, or None."""
+    def change(self, passes, left, sent):
+        """Told the number of the pass that is running, the pages that are left of it,
+        and the pages and bytes that were sent: the bandwidth to change to, or None."""
         if passes == self.passes:
             return None
-        took = (now - self.since) / (passes - self.passes)
-        begun = self.passes > 0
-        self.passes, self.since = passes, now
-        if not begun or took >= HOLD_PASS_SECONDS or \
-                self.bandwidth <= HOLD_LEAST:
+        pages, size = (now - before for now, before in zip(sent, self.sent))
+        self.passes, self.sent = passes, sent
+        if passes < 2 or pages <= 0:
             return None
-        # The next pass has less to send by about the same factor.
-        self.bandwidth = int(max(HOLD_LEAST, self.bandwidth *
-                                 min(took / HOLD_PASS_SECONDS, 0.5)))
+        self.bandwidth = int(min(max(left * size / pages / HOLD_PASS_SECONDS, HOLD_LEAST),
+                                 self.most))
         return self.bandwidth
 
 
@@ -512,14 +510,17 @@ class Migration:
         if hold:
             self._limits(True)
         self._begin()
-        held = Hold(o.first_bandwidth, self.started)
+        held = Hold(o.first_bandwidth)
         try:
             while self._goes_on():
                 while lines and self._reached(lines[0][0]):
                     self.line(lines.pop(0)[1])
-                slower = held.slower(self._pass(), time.monotonic()) if hold else None
-                if slower:
-                    self.source.qmp.command("migrate-set-parameters", max_bandwidth=slower)
+                ram = self.info.get("ram", {})
+                changed = hold and ram and held.change(
+                    self._pass(), ram["remaining"] / PAGE,
+                    (pages_sent(self.info), ram["transferred"]))
+                if changed:
+                    self.source.qmp.command("migrate-set-parameters", max_bandwidth=changed)
                 if hold and (self._reached(hold) or
                              time.monotonic() - self.started > o.time_limit / 2):
                     hold = None
