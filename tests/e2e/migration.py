@@ -37,7 +37,7 @@ LOADED_SECONDS = 2
 POLL_SECONDS = 0.02
 # While a migration is held, each of its passes is to take so long, by the speed of the
 # link, but that is not slower than this.
-HOLD_PASS_SECONDS = 1
+HOLD_PASS_SECONDS = 2
 HOLD_LEAST = 16 << 10
 PAGE = 4096
 
