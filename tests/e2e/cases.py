@@ -52,8 +52,7 @@ def case(name, breaks, *args, patched=True, checks=(), guest="busy", long=False)
     return Case(name, breaks, patched, args, checks, guest, long)
 
 
-# Several passes over all of the guest's memory, whatever the machine's speed: the limit of
-# 1 ms is worth two deltas then.
+# Several passes over all of the guest's memory, whatever the machine's speed.
 HOLD = ("--bandwidth", "16M", "--hold", "6passes", "--first-bandwidth", "1M",
         "--time-limit", "240")
 

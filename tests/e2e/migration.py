@@ -486,11 +486,11 @@ class Migration:
     def _limits(self, hold):
         """Set the limits of the migration, or such that it cannot end."""
         o = self.o
-        # With a downtime limit of 0 QEMU 7.2 never looks for new dirty pages,
-        # and ends after one pass.
+        # With a downtime limit of 0 QEMU 7.2, without our patches, never looks for new
+        # dirty pages, and ends after one pass.
         self.source.qmp.command(
             "migrate-set-parameters",
-            downtime_limit=1 if hold else o.downtime,
+            downtime_limit=0 if hold else o.downtime,
             max_bandwidth=o.first_bandwidth if hold else o.bandwidth)
 
     def _reached(self, moment):
