@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/fs.h>
+#include <linux/loop.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -209,6 +211,51 @@ static void test_huge_pages(void **state)
 	set_huge_pages("0");
 }
 
+/* A loop device of a file; -1 if this kernel has none. */
+static int loop_open(int file)
+{
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), fd;
+	char path[32];
+
+	if (control < 0)
+		return -1;
+	snprintf(path, sizeof(path), "/dev/loop%d", ioctl(control, LOOP_CTL_GET_FREE));
+	close(control);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(ioctl(fd, LOOP_SET_FD, file), 0);
+	return fd;
+}
+
+/*
+ * Breaks if memory of a block device that the page cache does not have passes for a hole:
+ * the device's node is a file of devtmpfs, which is a tmpfs.
+ */
+static void test_block_device(void **state)
+{
+	struct holes h = holes_open(0, PAGES);
+	uint8_t data[XBZT_PAGE], *mem = h.r->mem;
+	int fd = loop_open(h.fd);
+
+	(void)state;
+	if (fd < 0) {
+		holes_close(&h);
+		skip();
+	}
+	memset(data, 0x5a, sizeof(data));
+	assert_int_equal(pwrite(fd, data, sizeof(data), 7 * XBZT_PAGE), sizeof(data));
+	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(ioctl(fd, BLKFLSBUF), 0);
+	assert_true(mmap(mem, PAGES * XBZT_PAGE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, fd, 0) == mem);
+	xbzt_dirty(h.r, 7);
+	xbzt_pass(h.s);
+	assert_memory_equal(xbzt_dest_page(h.r, 7), data, sizeof(data));
+	assert_int_equal(ioctl(fd, LOOP_CLR_FD), 0);
+	close(fd);
+	holes_close(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +263,7 @@ int main(void)
 		cmocka_unit_test(test_holes_without_a_right),
 		cmocka_unit_test(test_holes_that_are_filled),
 		cmocka_unit_test(test_huge_pages),
+		cmocka_unit_test(test_block_device),
 		cmocka_unit_test(xbzt_test_log_is_quiet),
 	};
 
