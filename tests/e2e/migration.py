@@ -94,20 +94,26 @@ class Hold:
 
     def __init__(self, bandwidth):
         self.most = self.bandwidth = bandwidth
-        self.passes, self.sent = 0, (0, 0)
+        self.passes, self.since, self.sent = 0, 0, (0, 0)
 
-    def change(self, passes, left, sent):
-        """Told the number of the pass that is running, the pages that are left of it,
-        and the pages and bytes that were sent: the bandwidth to change to, or None."""
-        if passes == self.passes:
+    def change(self, passes, now, left, sent):
+        """Told the number of the pass that is running, the time, the pages that are left
+        of it, and the pages and bytes that were sent: the bandwidth to change to, or
+        None."""
+        wanted = self.bandwidth
+        if passes != self.passes:
+            pages, size = (after - before for after, before in zip(sent, self.sent))
+            self.passes, self.since, self.sent = passes, now, sent
+            if passes > 1 and pages > 0:
+                wanted = left * size / pages / HOLD_PASS_SECONDS
+        elif now - self.since >= HOLD_PASS_SECONDS:
+            # Pages take more than they did in the pass before.
+            self.since, wanted = now, self.bandwidth * 2
+        wanted = int(min(max(wanted, HOLD_LEAST), self.most))
+        if wanted == self.bandwidth:
             return None
-        pages, size = (now - before for now, before in zip(sent, self.sent))
-        self.passes, self.sent = passes, sent
-        if passes < 2 or pages <= 0:
-            return None
-        self.bandwidth = int(min(max(left * size / pages / HOLD_PASS_SECONDS, HOLD_LEAST),
-                                 self.most))
-        return self.bandwidth
+        self.bandwidth = wanted
+        return wanted
 
 
 class Migration:
@@ -517,7 +523,7 @@ class Migration:
                     self.line(lines.pop(0)[1])
                 ram = self.info.get("ram", {})
                 changed = hold and ram and held.change(
-                    self._pass(), ram["remaining"] / PAGE,
+                    self._pass(), time.monotonic(), ram["remaining"] / PAGE,
                     (pages_sent(self.info), ram["transferred"]))
                 if changed:
                     self.source.qmp.command("migrate-set-parameters", max_bandwidth=changed)

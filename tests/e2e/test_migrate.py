@@ -341,7 +341,7 @@ class Holding(unittest.TestCase):
         held = migration.Hold(2 << 20)
         sent, dirty, found = 0, 1000, []
         for n in range(number):
-            held.change(n + 1, dirty, (sent, sent * 640))
+            held.change(n + 1, sum(found), dirty, (sent, sent * 640))
             found.append(dirty * 640 / held.bandwidth)
             sent += dirty
             dirty = min(1000, rate * found[-1])
@@ -355,12 +355,14 @@ class Holding(unittest.TestCase):
             self.assertGreater(min(found), 0.25, rate)
 
     def test_recovers(self):
-        held = migration.Hold(migration.HOLD_LEAST * 2)
-        self.assertIsNone(held.change(1, 500, (0, 0)))
-        self.assertEqual(held.change(2, 10 * migration.HOLD_LEAST, (500, 50000)),
-                         migration.HOLD_LEAST * 2)
-        self.assertIsNone(held.change(2, 1, (700, 52000)))
-        self.assertIsNone(held.change(3, 1, (500, 52000)))
+        least = migration.HOLD_LEAST
+        held = migration.Hold(4 * least)
+        self.assertIsNone(held.change(1, 0, 500, (0, 0)))
+        self.assertEqual(held.change(2, 9, 1, (500, 50000)), least)
+        self.assertIsNone(held.change(2, 10, 1, (700, 52000)))
+        for expected in (2 * least, 4 * least, None):
+            self.assertEqual(held.change(2, 9 + held.since, 1, (700, 52000)), expected)
+        self.assertIsNone(held.change(3, 90, least, (1500, 252000)))
 
 
 class Judgement(unittest.TestCase):
