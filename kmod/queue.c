@@ -28,8 +28,6 @@
 #include <linux/sched.h>
 #include <linux/xbzrle.h>
 
-/* Cached pages that are dropped before an ENCODE gets the lock, at most. */
-#define XBZ_TRIM_PAGES 256UL
 /* Pages that are searched without a point to reschedule. */
 #define XBZ_FIND_PAGES BIT(20)
 

@@ -14,6 +14,9 @@
 struct xbz_region;
 struct xbz_session;
 
+/* Cached pages that are dropped before an ENCODE gets the lock, at most. */
+#define XBZ_TRIM_PAGES 256UL
+
 /**
  * struct xbz_queue - encodes the chunks that belong to it, in order
  * @lock: one ENCODE at a time; inside the session's lock

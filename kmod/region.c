@@ -168,6 +168,63 @@ int xbz_region_add(struct xbz_session *s, struct xbzrle_region *arg)
 	return 0;
 }
 
+/* What is known of the pages of a chunk, from @page up to @end, is dropped here. */
+static void xbz_chunk_forget(struct xbz_session *s, struct xbz_region *r,
+			     unsigned long page, unsigned long end)
+{
+	u64 *leaf = r->leaf[page / XBZRLE_CHUNK_PAGES];
+	struct xbz_queue *q = xbz_queue_of(s, r, page);
+	LIST_HEAD(pages);
+
+	if (!leaf)
+		return;
+	/* No ENCODE holds it, but the reaper or reclaim may. */
+	mutex_lock(&q->lock);
+	for (; page < end; page++)
+		xbz_cache_forget(&q->cache, &leaf[page % XBZRLE_CHUNK_PAGES], &pages);
+	xbz_queue_unlock(s, q);
+	xbz_cache_pages_free(&pages);
+}
+
+/* The reaper frees it, when its pages are forgotten. */
+static void xbz_region_hand_over(struct xbz_session *s, struct xbz_region *r)
+{
+	xbz_reap_owes(1);
+	spin_lock(&s->stat_lock);
+	list_add_tail(&r->dead, &s->dead);
+	spin_unlock(&s->stat_lock);
+	xbz_session_kick(s);
+}
+
+/*
+ * Whole chunks begin again without words, and the reaper gets the old ones as those of
+ * a region that was removed. False if there is no memory for that.
+ */
+static bool xbz_chunks_forget(struct xbz_session *s, struct xbz_region *r,
+			      unsigned long chunk, unsigned long end)
+{
+	unsigned long nr = end - chunk;
+	struct xbz_region *gone;
+
+	if (!memchr_inv(r->leaf + chunk, 0, nr * sizeof(*r->leaf)))
+		return true;
+	gone = kzalloc(sizeof(*gone), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!gone)
+		return false;
+	gone->leaf = xbz_mem_zalloc(nr, sizeof(*gone->leaf), false);
+	if (!gone->leaf) {
+		kfree(gone);
+		return false;
+	}
+	gone->nr_pages = nr * XBZRLE_CHUNK_PAGES;
+	/* For xbz_queue_of(): they were those queues' and still are. */
+	gone->id = r->id + chunk;
+	memcpy(gone->leaf, r->leaf + chunk, nr * sizeof(*r->leaf));
+	memset(r->leaf + chunk, 0, nr * sizeof(*r->leaf));
+	xbz_region_hand_over(s, gone);
+	return true;
+}
+
 /**
  * xbz_region_forget() - drop what is known of pages
  * @s: the session
@@ -175,32 +232,46 @@ int xbz_region_add(struct xbz_session *s, struct xbzrle_region *arg)
  * @page: the first page
  * @end: one behind the last page
  *
+ * Costs the caller a few microseconds and a pointer for each chunk: cached pages of
+ * whole chunks are dropped by the reaper.
+ *
  * Context: the session's lock is held for writing. May sleep.
  */
 void xbz_region_forget(struct xbz_session *s, struct xbz_region *r,
 		       unsigned long page, unsigned long end)
 {
-	while (page < end) {
-		unsigned long chunk = page / XBZRLE_CHUNK_PAGES;
-		unsigned long next = min((chunk + 1) * XBZRLE_CHUNK_PAGES, end);
-		struct xbz_queue *q;
-		LIST_HEAD(pages);
+	unsigned long whole = DIV_ROUND_UP(page, XBZRLE_CHUNK_PAGES), next;
+	unsigned long last = end == r->nr_pages ? xbz_nr_leaves(r) :
+						  end / XBZRLE_CHUNK_PAGES;
 
-		cond_resched();
-		if (!r->leaf[chunk]) {
-			page = next;
+	while (page < end) {
+		if (whole < last && page == whole * XBZRLE_CHUNK_PAGES &&
+		    xbz_chunks_forget(s, r, whole, last)) {
+			page = last * XBZRLE_CHUNK_PAGES;
 			continue;
 		}
-		/* No ENCODE holds it, but the reaper or reclaim may. */
-		q = xbz_queue_of(s, r, page);
-		mutex_lock(&q->lock);
-		for (; page < next; page++)
-			xbz_cache_forget(&q->cache,
-					 &r->leaf[chunk][page % XBZRLE_CHUNK_PAGES],
-					 &pages);
-		xbz_queue_unlock(s, q);
-		xbz_cache_pages_free(&pages);
+		next = min((page / XBZRLE_CHUNK_PAGES + 1) * XBZRLE_CHUNK_PAGES, end);
+		xbz_chunk_forget(s, r, page, next);
+		page = next;
+		cond_resched();
 	}
+}
+
+/* Forgets as many pages of a dead region as an ENCODE may have to wait for. */
+static bool xbz_words_reap(struct xbz_session *s, struct xbz_region *r, u64 *words)
+{
+	struct xbz_queue *q = xbz_queue_of(s, r, r->reaped * XBZRLE_CHUNK_PAGES);
+	LIST_HEAD(pages);
+	unsigned int i;
+
+	smp_mb(); /* (A) of queue.c */
+	if (!mutex_trylock(&q->lock))
+		return false;
+	for (i = 0; i < XBZ_TRIM_PAGES; i++)
+		xbz_cache_forget(&q->cache, &words[i], &pages);
+	xbz_queue_unlock(s, q);
+	xbz_cache_pages_free(&pages);
+	return true;
 }
 
 /*
@@ -215,22 +286,16 @@ static unsigned long xbz_region_reap_some(struct xbz_session *s,
 
 	for (; r->reaped < xbz_nr_leaves(r); r->reaped++) {
 		u64 *leaf = r->leaf[r->reaped];
-		struct xbz_queue *q =
-			xbz_queue_of(s, r, r->reaped * XBZRLE_CHUNK_PAGES);
-		LIST_HEAD(pages);
 
 		cond_resched();
 		if (!leaf)
 			continue;
 		if (done >= XBZ_REAP_PAGES)
 			break;
-		smp_mb(); /* (A) of queue.c */
-		if (!mutex_trylock(&q->lock))
-			break;
-		for (i = 0; i < XBZRLE_CHUNK_PAGES; i++)
-			xbz_cache_forget(&q->cache, &leaf[i], &pages);
-		xbz_queue_unlock(s, q);
-		xbz_cache_pages_free(&pages);
+		/* What was forgotten before a trylock failed is forgotten again: nothing. */
+		for (i = 0; i < XBZRLE_CHUNK_PAGES; i += XBZ_TRIM_PAGES)
+			if (!xbz_words_reap(s, r, leaf + i))
+				return done;
 		xbz_mem_free(leaf, XBZRLE_CHUNK_PAGES, sizeof(*leaf));
 		r->leaf[r->reaped] = NULL;
 		done += XBZRLE_CHUNK_PAGES;
@@ -276,12 +341,7 @@ static void xbz_region_remove(struct xbz_session *s, struct xbz_region *r)
 	mutex_unlock(&s->map_lock);
 	WRITE_ONCE(s->nr_regions, s->nr_regions - 1);
 	WRITE_ONCE(s->pages, s->pages - r->nr_pages);
-
-	xbz_reap_owes(1);
-	spin_lock(&s->stat_lock);
-	list_add_tail(&r->dead, &s->dead);
-	spin_unlock(&s->stat_lock);
-	xbz_session_kick(s);
+	xbz_region_hand_over(s, r);
 }
 
 /**

@@ -87,7 +87,8 @@ struct xbz_pages *xbz_pages_new(unsigned long nr, unsigned long twice)
 	return p;
 
 err_free:
-	xbz_pages_free(p);
+	/* A process that is being killed does not wait for it. */
+	xbz_pages_put(p);
 	return NULL;
 }
 

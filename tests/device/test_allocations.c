@@ -206,6 +206,31 @@ static void encode_finish(struct xbzt_session *s)
 			assert_false(xbzt_differs(region, page));
 }
 
+/* What was cached is dropped, by the caller if it cannot be left to the reaper. */
+static int invalidate_call(struct xbzt_session *s)
+{
+	struct xbzrle_invalidate arg = { .size = sizeof(arg),
+					 .nr_pages = region->nr_pages };
+	int ret = encode_call(s);
+
+	return ret ? ret : xbzt_ioctl(s->fd, XBZRLE_INVALIDATE, &arg);
+}
+
+/* It was for a reason: the destination has something else now. */
+static void invalidate_finish(struct xbzt_session *s)
+{
+	unsigned int page;
+
+	encode_finish(s);
+	for (page = 0; page < 8; page++) {
+		memset(xbzt_dest_page(region, page), 0xee, XBZT_PAGE);
+		xbzt_dirty(region, page);
+	}
+	xbzt_pass(s);
+	for (page = 0; page < 8; page++)
+		assert_false(xbzt_differs(region, page));
+}
+
 static const struct step step_region = { region_call, region_finish, 3 };
 static const struct step step_slot = { slot_call, slot_finish, 1 };
 static const struct step step_map = { map_call, map_finish, 0 };
@@ -213,6 +238,7 @@ static const struct step step_sync = { sync_call, sync_finish, 0 };
 static const struct step step_clear = { clear_call, clear_finish, 0 };
 static const struct step step_cache = { cache_call, cache_finish, 0 };
 static const struct step step_encode = { encode_call, encode_finish, 1 };
+static const struct step step_invalidate = { invalidate_call, invalidate_finish, 3 };
 
 /* A session with a region, some of which is dirty, in the slot's log, too. */
 static struct xbzt_session *session(void)
@@ -324,6 +350,13 @@ static void test_encode(void **state)
 {
 	(void)state;
 	run_step(&step_encode);
+}
+
+/* Breaks if what is known of pages is kept because the reaper cannot be asked. */
+static void test_invalidate(void **state)
+{
+	(void)state;
+	run_step(&step_invalidate);
 }
 
 /* Pages of the guest, and of the cache while it is as large as it gets. */
@@ -441,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_clear),
 		cmocka_unit_test(test_cache),
 		cmocka_unit_test(test_encode),
+		cmocka_unit_test(test_invalidate),
 		cmocka_unit_test(test_packed),
 		cmocka_unit_test(xbzt_test_log_is_quiet),
 	};

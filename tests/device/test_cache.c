@@ -324,6 +324,15 @@ static struct xbzt_session *drop_by_region(struct xbzt_session *s)
 	return s;
 }
 
+static struct xbzt_session *drop_by_invalidate(struct xbzt_session *s)
+{
+	struct xbzrle_invalidate arg = {
+		.size = sizeof(arg), .nr_pages = s->regions[0]->nr_pages };
+
+	assert_int_equal(xbzt_ioctl(s->fd, XBZRLE_INVALIDATE, &arg), 0);
+	return s;
+}
+
 static struct xbzt_session *drop_by_close(struct xbzt_session *s)
 {
 	xbzt_close(s);
@@ -384,6 +393,7 @@ static void test_drops_in_the_background(void **state)
 	} drops[] = {
 		{ "smaller cache", drop_by_limit },
 		{ "deleted region", drop_by_region },
+		{ "invalidated region", drop_by_invalidate },
 		{ "close", drop_by_close },
 	};
 	uint64_t i, nr_pages = xbzt_info().memory_max / 2 / XBZT_PAGE;

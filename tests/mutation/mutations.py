@@ -35,9 +35,14 @@ MUTATIONS = (
     ), ("unit",)),
     Mutation(1, "a packed copy is not brought up to date", (
         ("kmod/cache.c",
-         "	     (grade == XBZ_GRADE_PACKED && sent->kind == XBZ_SENT_SAME)))\n",
-         "	     grade == XBZ_GRADE_PACKED))\n"),
+         "	if (grade == XBZ_GRADE_PACKED && sent->kind == XBZ_SENT_SAME &&\n",
+         "	if (grade == XBZ_GRADE_PACKED &&\n"),
     ), ("kunit", "test_cache")),
+    Mutation(1, "pages of whole chunks that were sent past the session stay known", (
+        ("kmod/region.c",
+         "		    xbz_chunks_forget(s, r, whole, last)) {\n",
+         "		    last) {\n"),
+    ), ("test_datapath",)),
     Mutation(2, "the page is read before KVM's log is cleared", (
         ("kmod/encode.c",
          "	if (xbz_harvest_clear(b->s, place->region, place->page, &b->scratch))\n"
@@ -132,8 +137,8 @@ MUTATIONS = (
     ), ("test_memcg",)),
     Mutation(10, "a copy that was evicted is still taken for one", (
         ("kmod/cache.c",
-         "	return (void *)xbz_policy_remove(&cache->policy, entry);\n",
-         "	return (void *)xbz_policy_cold(&cache->policy, entry)->copy;\n"),
+         "	unsigned long copy = xbz_policy_remove(&cache->policy, entry);\n",
+         "	unsigned long copy = xbz_policy_cold(&cache->policy, entry)->copy;\n"),
     ), ("test_invariants", "kunit")),
     Mutation(10, "a packed copy that moves is not found", (
         ("kmod/packed.c", "		xbz_policy_cold(policy, entry)->copy = copy;\n", ""),

@@ -464,6 +464,9 @@ struct xbzrle_encode {
  * @nr_pages: number of pages
  *
  * The session drops what it knows of the destination's content of these pages.
+ * Cached pages of whole chunks are freed in the background, and until then count
+ * against the cache's limit.
+ *
  * A page that is sent past the session must be invalidated before it is encoded
  * again, and batches that hold the page must be sent before it: the module sees
  * when a batch is released, not when it is sent, and so cannot check this.
