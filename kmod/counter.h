@@ -8,6 +8,7 @@
 #define _XBZ_COUNTER_H
 
 #include <linux/compiler.h>
+#include <linux/minmax.h>
 #include <linux/stddef.h>
 #include <linux/types.h>
 #include <linux/xbzrle_counters.h>
@@ -53,6 +54,22 @@ static inline void xbz_counters_sum(struct xbzrle_counters *sum,
 
 	for (i = 0; i < XBZ_NR_COUNTERS; i++)
 		to[i] += READ_ONCE(from[i]);
+}
+
+/**
+ * xbz_counters_max() - raise counters to others where these are higher
+ * @to: the counters
+ * @c: the others
+ */
+static inline void xbz_counters_max(struct xbzrle_counters *to,
+				    const struct xbzrle_counters *c)
+{
+	const u64 *from = xbz_counters_of(c);
+	u64 *most = (u64 *)xbz_counters_of(to);
+	unsigned int i;
+
+	for (i = 0; i < XBZ_NR_COUNTERS; i++)
+		most[i] = max(most[i], from[i]);
 }
 
 #endif /* _XBZ_COUNTER_H */

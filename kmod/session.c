@@ -32,11 +32,13 @@
 /*
  * All sessions by number. Numbers increase and are not reused until they wrap,
  * so that a number that was read does not soon mean another session. The lock of
- * the table protects the totals, too.
+ * the table protects the totals, too: of sessions that have ended, and what observers
+ * were told of all.
  */
 static DEFINE_XARRAY_ALLOC1(xbz_sessions);
 static u32 xbz_next_id = 1;
 static struct xbzrle_counters xbz_past;
+static struct xbzrle_counters xbz_told;
 static u64 xbz_started;
 static u64 xbz_ended;
 
@@ -111,18 +113,26 @@ static int xbz_session_publish(struct xbz_session *s)
 	return ret < 0 ? ret : 0;
 }
 
+/* What may decrease, unlike all other counters. */
+static void xbz_gauges_copy(struct xbzrle_counters *to, const struct xbzrle_counters *from)
+{
+	to->cache_pages = from->cache_pages;
+	to->cache_zero = from->cache_zero;
+	to->cache_limit = from->cache_limit;
+	to->cache_packed = from->cache_packed;
+	to->packed_pages = from->packed_pages;
+}
+
 /* No observer finds it any more; what it did is added to the totals. */
 static void xbz_session_unpublish(struct xbz_session *s)
 {
+	static const struct xbzrle_counters none;
+
 	xa_lock(&xbz_sessions);
 	__xa_erase(&xbz_sessions, s->id);
 	xbz_session_sum(s, &xbz_past);
 	/* Its cache is not in the past, it is gone. */
-	xbz_past.cache_pages = 0;
-	xbz_past.cache_zero = 0;
-	xbz_past.cache_limit = 0;
-	xbz_past.cache_packed = 0;
-	xbz_past.packed_pages = 0;
+	xbz_gauges_copy(&xbz_past, &none);
 	xbz_ended++;
 	xa_unlock(&xbz_sessions);
 }
@@ -625,23 +635,33 @@ u64 xbz_session_flush(struct xbz_session *s)
  * @ended: set to the number of sessions that have ended
  *
  * Counters never decrease from one call to the next; gauges, such as cache_pages,
- * do.
+ * do. A session that ends at this moment may be missing, and is there in the next call.
  *
- * Context: any.
+ * Context: may sleep. Takes a lock for a moment at a time, however many sessions there
+ * are: their starts and ends wait for it.
  */
 void xbz_sessions_totals(struct xbzrle_counters *sum, u64 *started, u64 *ended)
 {
+	struct xbzrle_counters now;
 	struct xbz_session *s;
-	unsigned long id;
+	unsigned long id = 0;
 
-	/* No session ends here, to be counted twice or not at all. */
+	/* The past first, so that a session that ends meanwhile is not counted twice. */
 	xa_lock(&xbz_sessions);
-	*sum = xbz_past;
+	now = xbz_past;
 	*started = xbz_started;
 	*ended = xbz_ended;
-	xa_for_each(&xbz_sessions, id, s)
-		xbz_session_sum(s, sum);
 	xa_unlock(&xbz_sessions);
+	for (; (s = xbz_session_get_next(&id)); id++) {
+		xbz_session_sum(s, &now);
+		xbz_session_put(s);
+		cond_resched();
+	}
+	xa_lock(&xbz_sessions);
+	xbz_counters_max(&xbz_told, &now);
+	*sum = xbz_told;
+	xa_unlock(&xbz_sessions);
+	xbz_gauges_copy(sum, &now);
 }
 
 /**
