@@ -65,46 +65,49 @@ static u64 *xbz_word(struct xbz_cache *cache, struct xbz_region *region,
 	u64 **leaf = &region->leaf[page / XBZRLE_CHUNK_PAGES];
 
 	if (!*leaf && make && xbz_mem_may_grow(&cache->credit))
-		*leaf = xbz_mem_table();
+		*leaf = xbz_mem_table(cache->account);
 	return *leaf ? &(*leaf)[page % XBZRLE_CHUNK_PAGES] : NULL;
 }
 
 /**
  * xbz_cache_page_alloc() - allocate a page for guest data, not zeroed
+ * @a: who is charged
  * @optional: the caller works without it
  *
  * Context: may sleep.
  * Return: the page, or NULL.
  */
-void *xbz_cache_page_alloc(bool optional)
+void *xbz_cache_page_alloc(struct xbz_account *a, bool optional)
 {
-	struct page *page = xbz_mem_page(optional);
+	struct page *page = xbz_mem_page(a, optional);
 
 	return page ? page_address(page) : NULL;
 }
 
 /**
  * xbz_cache_page_free() - wipe a page and free it
+ * @a: who was charged
  * @copy: from xbz_cache_page_alloc()
  */
-void xbz_cache_page_free(void *copy)
+void xbz_cache_page_free(struct xbz_account *a, void *copy)
 {
-	xbz_mem_page_free(virt_to_page(copy));
+	xbz_mem_page_free(a, virt_to_page(copy));
 }
 
 /**
  * xbz_cache_pages_free() - wipe and free pages
+ * @a: who was charged
  * @pages: what xbz_cache_forget() and xbz_cache_take() have collected
  *
  * Context: may sleep; no lock is needed.
  */
-void xbz_cache_pages_free(struct list_head *pages)
+void xbz_cache_pages_free(struct xbz_account *a, struct list_head *pages)
 {
 	struct page *page, *next;
 
 	list_for_each_entry_safe(page, next, pages, lru) {
 		list_del(&page->lru);
-		xbz_mem_page_free(page);
+		xbz_mem_page_free(a, page);
 		cond_resched();
 	}
 }
@@ -134,7 +137,7 @@ static void *xbz_entry_take(struct xbz_cache *cache, u32 entry)
 static void xbz_cache_spare_page(struct xbz_cache *cache, void *page)
 {
 	if (cache->spare)
-		xbz_cache_page_free(page);
+		xbz_cache_page_free(cache->account, page);
 	else
 		cache->spare = page;
 }
@@ -147,7 +150,7 @@ static void xbz_cache_begin_to_pack(struct xbz_cache *cache)
 {
 	if (cache->packed)
 		return;
-	cache->packed = xbz_packed_new();
+	cache->packed = xbz_packed_new(cache->account);
 	if (cache->packed)
 		cache->policy.pack_cost = XBZ_PACK_COST;
 }
@@ -165,16 +168,17 @@ static bool xbz_cache_entry_room(struct xbz_cache *cache)
 	if (nr == cache->blocks) {
 		unsigned long more = max(2 * nr, XBZ_BLOCKS_MIN);
 
-		blocks = xbz_mem_zalloc(more, sizeof(*blocks), true);
+		blocks = xbz_mem_zalloc(cache->account, more, sizeof(*blocks), true);
 		if (!blocks)
 			return false;
 		if (nr)
 			memcpy(blocks, p->blocks, nr * sizeof(*blocks));
-		xbz_mem_free(p->blocks, cache->blocks, sizeof(*blocks));
+		xbz_mem_free(cache->account, p->blocks, cache->blocks,
+			     sizeof(*blocks));
 		p->blocks = blocks;
 		cache->blocks = more;
 	}
-	block = xbz_mem_table();
+	block = xbz_mem_table(cache->account);
 	if (!block)
 		return false;
 	xbz_policy_add(p, block);
@@ -189,9 +193,9 @@ static void xbz_cache_spare(struct xbz_cache *cache)
 	struct xbz_policy_block *block;
 
 	while ((block = xbz_policy_spare(&cache->policy)))
-		xbz_mem_free(block, 1, sizeof(*block));
+		xbz_mem_free(cache->account, block, 1, sizeof(*block));
 	if (!cache->policy.nr) {
-		xbz_packed_free(cache->packed);
+		xbz_packed_free(cache->account, cache->packed);
 		cache->packed = NULL;
 		cache->policy.pack_cost = XBZ_POLICY_NO_PACK;
 	}
@@ -200,16 +204,19 @@ static void xbz_cache_spare(struct xbz_cache *cache)
 /**
  * xbz_cache_init() - initialize an empty shard
  * @cache: the shard
+ * @a: who is charged
  * @counters: the queue's counters
  * @regions: the session's table of regions
  * @limit: limit on cached pages
  */
-void xbz_cache_init(struct xbz_cache *cache, struct xbzrle_counters *counters,
-		    struct xbz_region **regions, unsigned long limit)
+void xbz_cache_init(struct xbz_cache *cache, struct xbz_account *a,
+		    struct xbzrle_counters *counters, struct xbz_region **regions,
+		    unsigned long limit)
 {
 	xbz_policy_init(&cache->policy, get_random_u64());
 	cache->policy.pending = xbz_cache_pending;
 	cache->policy.opaque = cache;
+	cache->account = a;
 	cache->counters = counters;
 	cache->regions = regions;
 	counters->cache_limit = limit;
@@ -224,7 +231,7 @@ void xbz_cache_init(struct xbz_cache *cache, struct xbzrle_counters *counters,
 void xbz_cache_destroy(struct xbz_cache *cache)
 {
 	xbz_cache_spare(cache);
-	xbz_mem_free(cache->policy.blocks, cache->blocks,
+	xbz_mem_free(cache->account, cache->policy.blocks, cache->blocks,
 		     sizeof(*cache->policy.blocks));
 	cache->policy.blocks = NULL;
 	cache->blocks = 0;
@@ -308,7 +315,7 @@ static bool xbz_cache_grow(struct xbz_cache *cache, enum xbz_grade grade, u32 un
 	if (!xbz_mem_may_grow(&cache->credit) || !xbz_cache_entry_room(cache))
 		return false;
 	if (!cache->spare && xbz_cache_wants_page(cache, grade, units))
-		cache->spare = xbz_cache_page_alloc(true);
+		cache->spare = xbz_cache_page_alloc(cache->account, true);
 	return xbz_cache_has(cache, grade, units);
 }
 
@@ -503,7 +510,7 @@ void xbz_cache_commit(struct xbz_cache *cache, struct xbz_region *region,
 			 sent->wish == XBZ_GRADE_PACKED))
 		xbz_cache_insert(cache, sent, snapshot);
 	if (cache->spare) {
-		xbz_cache_page_free(cache->spare);
+		xbz_cache_page_free(cache->account, cache->spare);
 		cache->spare = NULL;
 	}
 }

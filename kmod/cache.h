@@ -16,11 +16,13 @@
 #define XBZ_CACHE_PAGES_MAX (XBZ_POLICY_LIMIT_MAX / XBZ_POLICY_WHOLE)
 
 struct list_head;
+struct xbz_account;
 struct xbz_packed;
 
 /**
  * struct xbz_cache - a queue's shard of the session's cache
  * @policy: which pages it keeps; has the entries of the cached pages
+ * @account: who is charged for its memory
  * @counters: the queue's, of which this has cache_pages, cache_zero, cache_limit,
  *	cache_refused, evictions, cache_packed and packed_pages
  * @regions: the session's table, by which the policy's keys are resolved
@@ -35,6 +37,7 @@ struct xbz_packed;
  */
 struct xbz_cache {
 	struct xbz_policy policy;
+	struct xbz_account *account;
 	struct xbzrle_counters *counters;
 	struct xbz_region **regions;
 	unsigned long blocks;
@@ -44,11 +47,12 @@ struct xbz_cache {
 	void *spare;
 };
 
-void *xbz_cache_page_alloc(bool optional);
-void xbz_cache_page_free(void *copy);
-void xbz_cache_pages_free(struct list_head *pages);
-void xbz_cache_init(struct xbz_cache *cache, struct xbzrle_counters *counters,
-		    struct xbz_region **regions, unsigned long limit);
+void *xbz_cache_page_alloc(struct xbz_account *a, bool optional);
+void xbz_cache_page_free(struct xbz_account *a, void *copy);
+void xbz_cache_pages_free(struct xbz_account *a, struct list_head *pages);
+void xbz_cache_init(struct xbz_cache *cache, struct xbz_account *a,
+		    struct xbzrle_counters *counters, struct xbz_region **regions,
+		    unsigned long limit);
 void xbz_cache_destroy(struct xbz_cache *cache);
 void *xbz_cache_unpack(struct xbz_cache *cache, u32 entry);
 void xbz_cache_pass(struct xbz_cache *cache);

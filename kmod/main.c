@@ -76,6 +76,27 @@ __MODULE_PARM_TYPE(memory_limit_mib, "uint");
 MODULE_PARM_DESC(memory_limit_mib,
 		 "limit on the memory of all sessions together, in MiB; 0 is a quarter of the host's memory without pools of huge pages (default 0)");
 
+static unsigned int share_percent = XBZ_SHARE_DEFAULT;
+
+static int xbz_share_set(const char *val, const struct kernel_param *kp)
+{
+	int ret = param_set_uint_minmax(val, kp, 1, 100);
+
+	if (!ret)
+		xbz_mem_set_share(share_percent);
+	return ret;
+}
+
+static const struct kernel_param_ops xbz_share_ops = {
+	.set = xbz_share_set,
+	.get = param_get_uint,
+};
+
+module_param_cb(share_percent, &xbz_share_ops, &share_percent, 0644);
+__MODULE_PARM_TYPE(share_percent, "uint");
+MODULE_PARM_DESC(share_percent,
+		 "what a user's sessions may have of the limit, and one session of what its user may have, in percent, 1 to 100 (default 75)");
+
 /**
  * struct xbz_ioctl - an ioctl and its argument
  * @size: size of the kernel's struct

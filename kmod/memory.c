@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The host's limit: memory that a session allocates in sizes chosen by the
- * caller is counted here, for all sessions together, in addition to the charge
- * to the caller's memory cgroup.
+ * caller is counted here, for the session, for its user and for all sessions
+ * together, in addition to the charge to the caller's memory cgroup. Each of them
+ * may have a share of what the next one may have.
  */
 #include "memory.h"
 #include "reap.h"
@@ -10,12 +11,17 @@
 #include "compat/memcg.h"
 
 #include <linux/atomic.h>
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/user_namespace.h>
 
 /* Pages that are left to the other users of a memory cgroup: 8 to 64 MiB. */
 #define XBZ_MEMCG_MARGIN_MIN (SZ_8M >> PAGE_SHIFT)
@@ -27,10 +33,15 @@
 static unsigned int xbz_mem_limit_mib;
 /* The default limit in pages, as it was when it was needed last; 0 at first. */
 static unsigned long xbz_mem_default;
-/* Pages in use. */
-static atomic_long_t xbz_mem_total;
-/* Allocations refused by the limit. */
+/* What a user may have of it, and a session of what its user may have: percent. */
+static unsigned int xbz_mem_share = XBZ_SHARE_DEFAULT;
+/* Allocations refused by a limit. */
 static atomic_long_t xbz_mem_refusals;
+
+/* All sessions; users, which are those of sessions; and the lock of all accounts. */
+static struct xbz_account xbz_host;
+static LIST_HEAD(xbz_users);
+static DEFINE_SPINLOCK(xbz_account_lock);
 
 /*
  * The host's memory without the pools of huge pages. Their size is not known to
@@ -44,7 +55,7 @@ static unsigned long xbz_mem_host(void)
 			      global_node_page_state(NR_PAGETABLE) +
 			      global_node_page_state_pages(NR_SLAB_RECLAIMABLE_B) +
 			      global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B) +
-			      atomic_long_read(&xbz_mem_total);
+			      READ_ONCE(xbz_host.pages);
 	enum lru_list lru;
 
 	for_each_lru(lru)
@@ -80,6 +91,17 @@ void xbz_mem_set_limit(unsigned int mib)
 }
 
 /**
+ * xbz_mem_set_share() - set what users and sessions may have
+ * @percent: a user's sessions of the host's limit, and a session of its user's
+ *
+ * Existing allocations are not reclaimed.
+ */
+void xbz_mem_set_share(unsigned int percent)
+{
+	WRITE_ONCE(xbz_mem_share, percent);
+}
+
+/**
  * xbz_mem_limit() - the host's limit on all sessions
  *
  * Return: bytes.
@@ -91,7 +113,7 @@ u64 xbz_mem_limit(void)
 }
 
 /**
- * xbz_mem_refused() - number of allocations refused by the limit
+ * xbz_mem_refused() - number of allocations refused by a limit
  */
 u64 xbz_mem_refused(void)
 {
@@ -105,41 +127,207 @@ u64 xbz_mem_refused(void)
  */
 u64 xbz_mem_used(void)
 {
-	return (u64)atomic_long_read(&xbz_mem_total) << PAGE_SHIFT;
+	return (u64)READ_ONCE(xbz_host.pages) << PAGE_SHIFT;
 }
 
-/* Counts pages if the limit allows them; others are not refused for that. */
-static bool xbz_mem_charge(unsigned long pages)
+/* What an account may have of the host's limit, in pages. */
+static unsigned long xbz_account_pages(const struct xbz_account *a, unsigned long limit)
 {
-	unsigned long limit = xbz_mem_limit_pages();
-	long total = atomic_long_read(&xbz_mem_total);
+	unsigned int share = READ_ONCE(xbz_mem_share);
 
-	while (pages <= limit && total <= limit - pages)
-		if (atomic_long_try_cmpxchg(&xbz_mem_total, &total, total + pages))
-			return true;
-	return false;
+	for (; a && a->bounded; a = a->parent)
+		limit = mult_frac(limit, share, 100UL);
+	return limit;
+}
+
+/**
+ * xbz_account_used() - memory that is charged to an account
+ * @a: the account
+ *
+ * Return: bytes.
+ */
+u64 xbz_account_used(const struct xbz_account *a)
+{
+	return (u64)READ_ONCE(a->pages) << PAGE_SHIFT;
+}
+
+/**
+ * xbz_account_limit() - what an account may have at most
+ * @a: the account
+ *
+ * Return: bytes.
+ */
+u64 xbz_account_limit(const struct xbz_account *a)
+{
+	xbz_mem_look();
+	return (u64)xbz_account_pages(a, xbz_mem_limit_pages()) << PAGE_SHIFT;
+}
+
+static struct xbz_account *xbz_account_alloc(void)
+{
+	struct xbz_account *a = kzalloc(sizeof(*a), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+
+	if (!a)
+		return NULL;
+	refcount_set(&a->refs, 1);
+	a->uid = current_uid();
+	a->error = -ENOMEM;
+	/* Who may take all of any resource is not bounded here. */
+	a->bounded = !ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE);
+	return a;
+}
+
+/* The calling process's user: the account that there is, or the new one. */
+static struct xbz_account *xbz_user_get(struct xbz_account *new)
+{
+	struct xbz_account *user;
+
+	spin_lock(&xbz_account_lock);
+	list_for_each_entry(user, &xbz_users, users)
+		if (uid_eq(user->uid, new->uid) && user->bounded == new->bounded) {
+			refcount_inc(&user->refs);
+			spin_unlock(&xbz_account_lock);
+			kfree(new);
+			return user;
+		}
+	list_add(&new->users, &xbz_users);
+	spin_unlock(&xbz_account_lock);
+	return new;
+}
+
+/**
+ * xbz_account_new() - get an account for a session of the calling process
+ *
+ * Context: may sleep.
+ * Return: the account, to be released with xbz_account_put(), or NULL.
+ */
+struct xbz_account *xbz_account_new(void)
+{
+	struct xbz_account *user, *a;
+
+	user = xbz_account_alloc();
+	if (!user)
+		return NULL;
+	a = xbz_account_alloc();
+	if (!a) {
+		kfree(user);
+		return NULL;
+	}
+	a->parent = xbz_user_get(user);
+	return a;
+}
+
+/**
+ * xbz_account_get() - keep an account
+ * @a: the account, or NULL
+ *
+ * Context: any; a reference exists.
+ * Return: the account.
+ */
+struct xbz_account *xbz_account_get(struct xbz_account *a)
+{
+	if (a)
+		refcount_inc(&a->refs);
+	return a;
+}
+
+/**
+ * xbz_account_put() - release an account
+ * @a: the account, or NULL; nothing is charged to it, or another reference exists
+ *
+ * Context: process.
+ */
+void xbz_account_put(struct xbz_account *a)
+{
+	struct xbz_account *user;
+	bool last;
+
+	if (!a || !refcount_dec_and_test(&a->refs))
+		return;
+	user = a->parent;
+	kfree(a);
+	/* Under the lock: who finds a user's account there gets a reference. */
+	spin_lock(&xbz_account_lock);
+	last = refcount_dec_and_test(&user->refs);
+	if (last)
+		list_del(&user->users);
+	spin_unlock(&xbz_account_lock);
+	if (last)
+		kfree(user);
+}
+
+/* The account, of this one and those above it, that has no room; the lock is held. */
+static const struct xbz_account *xbz_mem_full(const struct xbz_account *a,
+					      unsigned long pages, unsigned long limit)
+{
+	for (; a; a = a->parent) {
+		unsigned long max = xbz_account_pages(a, limit);
+
+		if (a->bounded && (pages > max || a->pages > max - pages))
+			return a;
+	}
+	return pages > limit || xbz_host.pages > limit - pages ? &xbz_host : NULL;
+}
+
+static void xbz_mem_add(struct xbz_account *a, long pages)
+{
+	for (; a; a = a->parent)
+		WRITE_ONCE(a->pages, a->pages + pages);
+	WRITE_ONCE(xbz_host.pages, xbz_host.pages + pages);
 }
 
 /*
- * The same, for memory that is allocated then: what a session that has ended still
- * holds does not refuse the next one.
+ * Charges all accounts or none: so what does not fit is no reason to refuse others. For
+ * what is not optional it waits for the reaper: a session that has ended does not
+ * refuse the next one.
  */
-static bool xbz_mem_charge_for(unsigned long pages, bool optional)
+static bool xbz_mem_ask(struct xbz_account *a, unsigned long pages, bool optional, bool add)
 {
+	const struct xbz_account *full;
 	unsigned int tries = 0;
+	unsigned long limit;
 
 	do {
-		if (xbz_mem_charge(pages))
-			return true;
-	} while (!optional && pages <= xbz_mem_limit_pages() &&
+		limit = xbz_mem_limit_pages();
+		spin_lock(&xbz_account_lock);
+		full = xbz_mem_full(a, pages, limit);
+		if (!full && add)
+			xbz_mem_add(a, pages);
+		spin_unlock(&xbz_account_lock);
+	} while (full && !optional && pages <= xbz_account_pages(full, limit) &&
 		 xbz_reap_wait(&tries));
-	atomic_long_inc(&xbz_mem_refusals);
-	return false;
+	if (a && !optional)
+		a->error = full && full != &xbz_host ? -EDQUOT : -ENOMEM;
+	if (full)
+		atomic_long_inc(&xbz_mem_refusals);
+	return !full;
 }
 
-static void xbz_mem_uncharge(unsigned long pages)
+static bool xbz_mem_charge(struct xbz_account *a, unsigned long pages, bool optional)
 {
-	atomic_long_sub(pages, &xbz_mem_total);
+	return xbz_mem_ask(a, pages, optional, true);
+}
+
+static void xbz_mem_uncharge(struct xbz_account *a, unsigned long pages)
+{
+	spin_lock(&xbz_account_lock);
+	xbz_mem_add(a, -(long)pages);
+	spin_unlock(&xbz_account_lock);
+}
+
+/**
+ * xbz_mem_fits() - ask for all that a call allocates, before it allocates any
+ * @a: who will be charged
+ * @pages: number of pages
+ *
+ * Without that, a call takes what others could have until it is refused.
+ *
+ * Context: may sleep.
+ * Return: 0, -ENOMEM or -EDQUOT.
+ */
+int xbz_mem_fits(struct xbz_account *a, unsigned long pages)
+{
+	return xbz_mem_ask(a, pages, false, false) ? 0 : a->error;
 }
 
 static unsigned long xbz_mem_less(unsigned long room, unsigned long margin)
@@ -195,68 +383,100 @@ bool xbz_mem_may_grow(int *credit)
 
 /**
  * xbz_mem_page() - allocate a page for guest data, not zeroed
+ * @a: who is charged; NULL for nobody but the host, as for all functions below
  * @optional: the caller works without it
  *
  * Context: may sleep.
  * Return: the page, or NULL.
  */
-struct page *xbz_mem_page(bool optional)
+struct page *xbz_mem_page(struct xbz_account *a, bool optional)
 {
 	struct page *page;
 
-	if (!xbz_mem_charge_for(1, optional))
+	if (!xbz_mem_charge(a, 1, optional))
 		return NULL;
 	page = alloc_page(optional ? XBZ_GFP_OPTIONAL :
 				     GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
 				     __GFP_RETRY_MAYFAIL);
 	if (!page)
-		xbz_mem_uncharge(1);
+		xbz_mem_uncharge(a, 1);
 	return page;
 }
 
 /**
+ * xbz_mem_pages() - allocate zeroed pages, charged at once
+ * @a: who is charged
+ * @page: set to the pages
+ * @nr: their number
+ *
+ * Context: may sleep.
+ * Return: false if some are missing; those that are there are at the start of @page.
+ */
+bool xbz_mem_pages(struct xbz_account *a, struct page **page, unsigned long nr)
+{
+	unsigned long i;
+
+	if (!xbz_mem_charge(a, nr, false))
+		return false;
+	for (i = 0; i < nr; i++) {
+		if (!fatal_signal_pending(current))
+			page[i] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO |
+					     __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
+		if (!page[i]) {
+			xbz_mem_uncharge(a, nr - i);
+			return false;
+		}
+		cond_resched();
+	}
+	return true;
+}
+
+/**
  * xbz_mem_table() - allocate a zeroed page of the cache's bookkeeping
+ * @a: who is charged
  *
  * Not by kvcalloc(), which would invoke the OOM killer for a single page.
  *
  * Context: may sleep.
  * Return: the page, to be freed with xbz_mem_free(), or NULL.
  */
-void *xbz_mem_table(void)
+void *xbz_mem_table(struct xbz_account *a)
 {
 	void *table;
 
-	if (!xbz_mem_charge_for(1, true))
+	if (!xbz_mem_charge(a, 1, true))
 		return NULL;
 	table = kzalloc(PAGE_SIZE, XBZ_GFP_OPTIONAL);
 	if (!table)
-		xbz_mem_uncharge(1);
+		xbz_mem_uncharge(a, 1);
 	return table;
 }
 
 /**
  * xbz_mem_page_free() - wipe a page and free it
+ * @a: who was charged
  * @page: from xbz_mem_page()
  *
  * Drops our reference only: a socket may hold another one.
  *
  * Context: any.
  */
-void xbz_mem_page_free(struct page *page)
+void xbz_mem_page_free(struct xbz_account *a, struct page *page)
 {
 	/* Guest memory must not reach the next user of the page. */
 	clear_highpage(page);
 	__free_page(page);
-	xbz_mem_uncharge(1);
+	xbz_mem_uncharge(a, 1);
 }
 
-static unsigned long xbz_mem_pages(size_t n, size_t size)
+static unsigned long xbz_array_pages(size_t n, size_t size)
 {
 	return DIV_ROUND_UP(size_mul(n, size), PAGE_SIZE);
 }
 
 /**
  * xbz_mem_zalloc() - allocate a zeroed array
+ * @a: who is charged
  * @n: elements, at least one
  * @size: bytes of each
  * @optional: the caller works without it
@@ -264,31 +484,32 @@ static unsigned long xbz_mem_pages(size_t n, size_t size)
  * Context: may sleep.
  * Return: the array, or NULL.
  */
-void *xbz_mem_zalloc(size_t n, size_t size, bool optional)
+void *xbz_mem_zalloc(struct xbz_account *a, size_t n, size_t size, bool optional)
 {
 	void *p;
 
-	if (!xbz_mem_charge_for(xbz_mem_pages(n, size), optional))
+	if (!xbz_mem_charge(a, xbz_array_pages(n, size), optional))
 		return NULL;
 	p = kvcalloc(n, size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
 			      __GFP_RETRY_MAYFAIL);
 	if (!p)
-		xbz_mem_uncharge(xbz_mem_pages(n, size));
+		xbz_mem_uncharge(a, xbz_array_pages(n, size));
 	return p;
 }
 
 /**
  * xbz_mem_free() - free an array
+ * @a: who was charged
  * @p: from xbz_mem_zalloc(), or NULL
  * @n: as passed to xbz_mem_zalloc()
  * @size: as passed to xbz_mem_zalloc()
  *
  * Context: may sleep.
  */
-void xbz_mem_free(void *p, size_t n, size_t size)
+void xbz_mem_free(struct xbz_account *a, void *p, size_t n, size_t size)
 {
 	if (!p)
 		return;
 	kvfree(p);
-	xbz_mem_uncharge(xbz_mem_pages(n, size));
+	xbz_mem_uncharge(a, xbz_array_pages(n, size));
 }

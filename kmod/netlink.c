@@ -93,7 +93,11 @@ static int xbz_put_owner(struct sk_buff *skb, const struct xbz_session *s)
 	if (nla_put_string(skb, XBZRLE_A_SESSION_NAME, s->name) ||
 	    nla_put_u32(skb, XBZRLE_A_SESSION_PID, pid_vnr(s->pid)) ||
 	    nla_put_u32(skb, XBZRLE_A_SESSION_UID,
-			from_kuid_munged(current_user_ns(), s->owner)))
+			from_kuid_munged(current_user_ns(), s->owner)) ||
+	    xbz_put_u64(skb, XBZRLE_A_SESSION_USER_USED,
+			xbz_account_used(s->account->parent)) ||
+	    xbz_put_u64(skb, XBZRLE_A_SESSION_USER_MAX,
+			xbz_account_limit(s->account->parent)))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -123,6 +127,10 @@ static int xbz_put_session(struct sk_buff *skb, struct xbz_session *s)
 	    nla_put_u32(skb, XBZRLE_A_SESSION_BROKEN, broken) ||
 	    nla_put_u32(skb, XBZRLE_A_SESSION_MAX_DELTA,
 			READ_ONCE(s->max_delta)) ||
+	    xbz_put_u64(skb, XBZRLE_A_SESSION_MEMORY_USED,
+			xbz_account_used(s->account)) ||
+	    xbz_put_u64(skb, XBZRLE_A_SESSION_MEMORY_MAX,
+			xbz_account_limit(s->account)) ||
 	    xbz_put_counters(skb, XBZRLE_A_SESSION_STATS, &sum) ||
 	    xbz_put_pass(skb, XBZRLE_A_SESSION_PASS, &now) ||
 	    (now.number && xbz_put_pass(skb, XBZRLE_A_SESSION_LAST_PASS, &last)))

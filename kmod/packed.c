@@ -121,11 +121,12 @@ static void *xbz_class_last(const struct xbz_packed_class *class, unsigned long 
 
 /**
  * xbz_packed_new() - get the memory to pack with
+ * @a: who is charged
  *
  * Context: may sleep.
  * Return: no copies yet; or NULL if there is no memory, or no LZ4: then nothing is packed.
  */
-struct xbz_packed *xbz_packed_new(void)
+struct xbz_packed *xbz_packed_new(struct xbz_account *a)
 {
 	struct xbz_packed *packed;
 	unsigned int i;
@@ -136,12 +137,12 @@ struct xbz_packed *xbz_packed_new(void)
 	BUILD_BUG_ON(offsetof(struct xbz_packed_head, data) > XBZ_PACKED_STEP);
 	if (!XBZ_LZ4_WORK)
 		return NULL;
-	packed = xbz_mem_zalloc(1, sizeof(*packed), true);
+	packed = xbz_mem_zalloc(a, 1, sizeof(*packed), true);
 	if (!packed)
 		return NULL;
-	packed->page = xbz_cache_page_alloc(true);
+	packed->page = xbz_cache_page_alloc(a, true);
 	if (!packed->page) {
-		xbz_mem_free(packed, 1, sizeof(*packed));
+		xbz_mem_free(a, packed, 1, sizeof(*packed));
 		return NULL;
 	}
 	for (i = 0; i < XBZ_PACKED_CLASSES; i++)
@@ -151,17 +152,18 @@ struct xbz_packed *xbz_packed_new(void)
 
 /**
  * xbz_packed_free() - wipe and free the memory to pack with
+ * @a: who was charged
  * @packed: from xbz_packed_new(), or NULL; there are no copies any more
  *
  * Context: may sleep.
  */
-void xbz_packed_free(struct xbz_packed *packed)
+void xbz_packed_free(struct xbz_account *a, struct xbz_packed *packed)
 {
 	if (!packed)
 		return;
-	xbz_cache_page_free(packed->page);
+	xbz_cache_page_free(a, packed->page);
 	memzero_explicit(packed, sizeof(*packed));
-	xbz_mem_free(packed, 1, sizeof(*packed));
+	xbz_mem_free(a, packed, 1, sizeof(*packed));
 }
 
 /**

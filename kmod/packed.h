@@ -10,6 +10,8 @@
 #include <linux/mm.h>
 #include <linux/types.h>
 
+struct xbz_account;
+
 /* Sizes of packed copies are multiples of this; one that is longer is no gain. */
 #define XBZ_PACKED_STEP 64
 #define XBZ_PACKED_MAX (PAGE_SIZE * 3 / 4)
@@ -53,8 +55,8 @@ struct xbz_packed {
 	u8 work[XBZ_LZ4_WORK] __aligned(8);
 };
 
-struct xbz_packed *xbz_packed_new(void);
-void xbz_packed_free(struct xbz_packed *packed);
+struct xbz_packed *xbz_packed_new(struct xbz_account *a);
+void xbz_packed_free(struct xbz_account *a, struct xbz_packed *packed);
 u32 xbz_pack(struct xbz_packed *packed, struct xbz_packing *to, const void *page);
 void *xbz_unpack(struct xbz_packed *packed, unsigned long copy, u32 units);
 bool xbz_packed_wants_page(const struct xbz_packed *packed, u32 units);

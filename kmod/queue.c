@@ -50,17 +50,17 @@ int xbz_queue_init(struct xbz_queue *q, unsigned int index,
 
 	mutex_init(&q->lock);
 	q->index = index;
-	q->snapshot = xbz_cache_page_alloc(false);
+	q->snapshot = xbz_cache_page_alloc(s->account, false);
 	if (!q->snapshot)
 		return -ENOMEM;
-	ret = xbz_ring_init(&q->ring, ring_bytes);
+	ret = xbz_ring_init(&q->ring, s->account, ring_bytes);
 	if (ret)
 		goto err_snapshot;
-	xbz_cache_init(&q->cache, &q->counters, s->regions, cache_pages);
+	xbz_cache_init(&q->cache, s->account, &q->counters, s->regions, cache_pages);
 	return 0;
 
 err_snapshot:
-	xbz_cache_page_free(q->snapshot);
+	xbz_cache_page_free(s->account, q->snapshot);
 	return ret;
 }
 
@@ -79,7 +79,7 @@ void xbz_queue_destroy(struct xbz_queue *q)
 	xbz_cache_destroy(&q->cache);
 	mutex_unlock(&q->lock);
 	xbz_ring_destroy(&q->ring);
-	xbz_cache_page_free(q->snapshot);
+	xbz_cache_page_free(q->cache.account, q->snapshot);
 }
 
 static unsigned int xbz_chunk_queue(const struct xbz_session *s,
@@ -259,7 +259,7 @@ unsigned long xbz_queue_reap(struct xbz_queue *q)
 	xbz_drop_lower(q);
 	mutex_unlock(&q->lock);
 	/* Wiping needs no lock. */
-	xbz_cache_pages_free(&pages);
+	xbz_cache_pages_free(q->cache.account, &pages);
 	return n;
 }
 

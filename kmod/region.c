@@ -88,15 +88,17 @@ static unsigned long xbz_nr_needs_clear(const struct xbz_region *r)
 	return BITS_TO_LONGS(DIV_ROUND_UP(r->nr_pages, BIT(XBZ_LOG_SHIFT_MIN)));
 }
 
-static void xbz_region_free(struct xbz_region *r)
+static void xbz_region_free(struct xbz_account *a, struct xbz_region *r)
 {
-	xbz_mem_free(r->leaf, xbz_nr_leaves(r), sizeof(*r->leaf));
-	xbz_mem_free(r->needs_clear, xbz_nr_needs_clear(r), sizeof(*r->needs_clear));
+	xbz_mem_free(a, r->leaf, xbz_nr_leaves(r), sizeof(*r->leaf));
+	xbz_mem_free(a, r->needs_clear, xbz_nr_needs_clear(r),
+		     sizeof(*r->needs_clear));
 	xbz_pages_put(r->bitmap_pages);
 	kfree(r);
 }
 
-static struct xbz_region *xbz_region_new(const struct xbzrle_region *arg)
+static struct xbz_region *xbz_region_new(struct xbz_account *a,
+					 const struct xbzrle_region *arg)
 {
 	unsigned long words = BITS_TO_LONGS(arg->nr_pages);
 	struct xbz_region *r;
@@ -110,22 +112,22 @@ static struct xbz_region *xbz_region_new(const struct xbzrle_region *arg)
 	r->block.len = strlen(r->name);
 	r->block.name = r->name;
 
-	r->bitmap_pages = xbz_pages_new(DIV_ROUND_UP(words * sizeof(long),
-						     PAGE_SIZE), 0);
+	r->bitmap_pages = xbz_pages_new(a, DIV_ROUND_UP(words * sizeof(long),
+							PAGE_SIZE), 0);
 	if (!r->bitmap_pages)
 		goto err_free;
 	r->bitmap = r->bitmap_pages->vaddr;
-	r->needs_clear = xbz_mem_zalloc(xbz_nr_needs_clear(r),
+	r->needs_clear = xbz_mem_zalloc(a, xbz_nr_needs_clear(r),
 					sizeof(*r->needs_clear), false);
 	if (!r->needs_clear)
 		goto err_free;
-	r->leaf = xbz_mem_zalloc(xbz_nr_leaves(r), sizeof(*r->leaf), false);
+	r->leaf = xbz_mem_zalloc(a, xbz_nr_leaves(r), sizeof(*r->leaf), false);
 	if (!r->leaf)
 		goto err_free;
 	return r;
 
 err_free:
-	xbz_region_free(r);
+	xbz_region_free(a, r);
 	return NULL;
 }
 
@@ -150,9 +152,10 @@ int xbz_region_add(struct xbz_session *s, struct xbzrle_region *arg)
 		;
 	if (id == XBZRLE_MAX_REGIONS)
 		return -ENOSPC;
-	r = xbz_region_new(arg);
+	s->account->error = -ENOMEM;
+	r = xbz_region_new(s->account, arg);
 	if (!r)
-		return -ENOMEM;
+		return s->account->error;
 	r->id = id;
 
 	mutex_lock(&s->map_lock);
@@ -183,7 +186,7 @@ static void xbz_chunk_forget(struct xbz_session *s, struct xbz_region *r,
 	for (; page < end; page++)
 		xbz_cache_forget(&q->cache, &leaf[page % XBZRLE_CHUNK_PAGES], &pages);
 	xbz_queue_unlock(s, q);
-	xbz_cache_pages_free(&pages);
+	xbz_cache_pages_free(s->account, &pages);
 }
 
 /* The reaper frees it, when its pages are forgotten. */
@@ -211,7 +214,7 @@ static bool xbz_chunks_forget(struct xbz_session *s, struct xbz_region *r,
 	gone = kzalloc(sizeof(*gone), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!gone)
 		return false;
-	gone->leaf = xbz_mem_zalloc(nr, sizeof(*gone->leaf), false);
+	gone->leaf = xbz_mem_zalloc(s->account, nr, sizeof(*gone->leaf), false);
 	if (!gone->leaf) {
 		kfree(gone);
 		return false;
@@ -270,7 +273,7 @@ static bool xbz_words_reap(struct xbz_session *s, struct xbz_region *r, u64 *wor
 	for (i = 0; i < XBZ_TRIM_PAGES; i++)
 		xbz_cache_forget(&q->cache, &words[i], &pages);
 	xbz_queue_unlock(s, q);
-	xbz_cache_pages_free(&pages);
+	xbz_cache_pages_free(s->account, &pages);
 	return true;
 }
 
@@ -296,7 +299,7 @@ static unsigned long xbz_region_reap_some(struct xbz_session *s,
 		for (i = 0; i < XBZRLE_CHUNK_PAGES; i += XBZ_TRIM_PAGES)
 			if (!xbz_words_reap(s, r, leaf + i))
 				return done;
-		xbz_mem_free(leaf, XBZRLE_CHUNK_PAGES, sizeof(*leaf));
+		xbz_mem_free(s->account, leaf, XBZRLE_CHUNK_PAGES, sizeof(*leaf));
 		r->leaf[r->reaped] = NULL;
 		done += XBZRLE_CHUNK_PAGES;
 	}
@@ -326,7 +329,7 @@ bool xbz_region_reap(struct xbz_session *s)
 	spin_lock(&s->stat_lock);
 	list_del(&r->dead);
 	spin_unlock(&s->stat_lock);
-	xbz_region_free(r);
+	xbz_region_free(s->account, r);
 	xbz_reap_owes(-1);
 	return true;
 }
@@ -437,9 +440,9 @@ struct xbz_region *xbz_region_range(struct xbz_session *s, u32 id, u64 first,
 	return r;
 }
 
-static void xbz_slot_free(struct xbz_slot *slot)
+static void xbz_slot_free(struct xbz_session *s, struct xbz_slot *slot)
 {
-	xbz_mem_free(slot->fetched, BITS_TO_U64(slot->nr_pages),
+	xbz_mem_free(s->account, slot->fetched, BITS_TO_U64(slot->nr_pages),
 		     sizeof(*slot->fetched));
 	kfree(slot);
 }
@@ -479,10 +482,12 @@ int xbz_slot_add(struct xbz_session *s, const struct xbzrle_slot *arg)
 	slot->nr_pages = arg->nr_pages;
 	ret = -ENOMEM;
 	if (s->manual_protect) {
-		slot->fetched = xbz_mem_zalloc(BITS_TO_U64(slot->nr_pages),
+		slot->fetched = xbz_mem_zalloc(s->account, BITS_TO_U64(slot->nr_pages),
 					       sizeof(*slot->fetched), false);
-		if (!slot->fetched)
+		if (!slot->fetched) {
+			ret = s->account->error;
 			goto err_free;
+		}
 	}
 	ret = xa_err(xa_store(&s->slots, slot->id, slot, gfp));
 	if (ret)
@@ -493,7 +498,7 @@ int xbz_slot_add(struct xbz_session *s, const struct xbzrle_slot *arg)
 	return 0;
 
 err_free:
-	xbz_slot_free(slot);
+	xbz_slot_free(s, slot);
 	return ret;
 }
 
@@ -503,7 +508,7 @@ static void xbz_slot_remove(struct xbz_session *s, struct xbz_slot *slot)
 	slot->region->nr_slots--;
 	s->nr_slots--;
 	s->slot_pages -= slot->nr_pages;
-	xbz_slot_free(slot);
+	xbz_slot_free(s, slot);
 }
 
 /**

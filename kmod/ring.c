@@ -21,9 +21,7 @@
 #include "memory.h"
 #include "reap.h"
 
-#include <linux/highmem.h>
 #include <linux/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include <linux/xbzrle.h>
@@ -35,10 +33,11 @@ static void xbz_pages_free(struct xbz_pages *p)
 	if (p->vaddr)
 		vunmap(p->vaddr);
 	for (i = 0; p->page && i < p->nr && p->page[i]; i++) {
-		xbz_mem_page_free(p->page[i]);
+		xbz_mem_page_free(p->account, p->page[i]);
 		cond_resched();
 	}
-	xbz_mem_free(p->page, p->nr + p->twice, sizeof(*p->page));
+	xbz_mem_free(p->account, p->page, p->nr + p->twice, sizeof(*p->page));
+	xbz_account_put(p->account);
 	kfree(p);
 }
 
@@ -50,13 +49,15 @@ static void xbz_pages_reap(struct work_struct *work)
 
 /**
  * xbz_pages_new() - allocate and map zeroed pages
+ * @a: who is charged
  * @nr: number of pages, bounded by the caller
  * @twice: number of pages at the end to map a second time behind it
  *
  * Context: may sleep.
  * Return: the pages, to be released with xbz_pages_put(), or NULL.
  */
-struct xbz_pages *xbz_pages_new(unsigned long nr, unsigned long twice)
+struct xbz_pages *xbz_pages_new(struct xbz_account *a, unsigned long nr,
+				unsigned long twice)
 {
 	struct xbz_pages *p = kzalloc(sizeof(*p), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	unsigned long i;
@@ -65,19 +66,15 @@ struct xbz_pages *xbz_pages_new(unsigned long nr, unsigned long twice)
 		return NULL;
 	refcount_set(&p->refs, 1);
 	INIT_WORK(&p->reap, xbz_pages_reap);
-	p->page = xbz_mem_zalloc(nr + twice, sizeof(*p->page), false);
+	p->account = xbz_account_get(a);
+	p->page = xbz_mem_zalloc(a, nr + twice, sizeof(*p->page), false);
 	if (!p->page)
 		goto err_free;
 	p->nr = nr;
 	p->twice = twice;
 
-	for (i = 0; i < nr; i++) {
-		p->page[i] = xbz_mem_page(false);
-		if (!p->page[i] || fatal_signal_pending(current))
-			goto err_free;
-		clear_highpage(p->page[i]);
-		cond_resched();
-	}
+	if (!xbz_mem_pages(a, p->page, nr))
+		goto err_free;
 	for (i = 0; i < twice; i++)
 		p->page[nr + i] = p->page[nr - twice + i];
 
@@ -168,19 +165,20 @@ int xbz_pages_mmap(struct xbz_pages *p, struct vm_area_struct *vma,
 /**
  * xbz_ring_init() - create a ring
  * @ring: a zeroed ring
+ * @a: who is charged
  * @size: bytes, checked by the caller
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM.
  */
-int xbz_ring_init(struct xbz_ring *ring, u64 size)
+int xbz_ring_init(struct xbz_ring *ring, struct xbz_account *a, u64 size)
 {
 	unsigned long nr = size >> PAGE_SHIFT;
 
-	ring->cons_pages = xbz_pages_new(1, 0);
+	ring->cons_pages = xbz_pages_new(a, 1, 0);
 	if (!ring->cons_pages)
 		return -ENOMEM;
-	ring->prod_pages = xbz_pages_new(1 + nr, nr);
+	ring->prod_pages = xbz_pages_new(a, 1 + nr, nr);
 	if (!ring->prod_pages)
 		goto err_cons;
 

@@ -11,6 +11,7 @@
 
 struct page;
 struct vm_area_struct;
+struct xbz_account;
 struct xbzrle_ring_cons;
 struct xbzrle_ring_prod;
 
@@ -21,6 +22,7 @@ struct xbzrle_ring_prod;
  * struct xbz_pages - pages that the kernel and a process map as one range
  * @refs: the owner, and each mapping of a process
  * @reap: wipes and frees all of it
+ * @account: who is charged; referenced, as a mapping may outlive the session
  * @page: the pages
  * @nr: number of pages
  * @twice: number of pages at the end that are mapped a second time behind it
@@ -29,13 +31,15 @@ struct xbzrle_ring_prod;
 struct xbz_pages {
 	refcount_t refs;
 	struct work_struct reap;
+	struct xbz_account *account;
 	struct page **page;
 	unsigned long nr;
 	unsigned long twice;
 	void *vaddr;
 };
 
-struct xbz_pages *xbz_pages_new(unsigned long nr, unsigned long twice);
+struct xbz_pages *xbz_pages_new(struct xbz_account *a, unsigned long nr,
+				unsigned long twice);
 void xbz_pages_put(struct xbz_pages *p);
 int xbz_pages_mmap(struct xbz_pages *p, struct vm_area_struct *vma,
 		   bool writable);
@@ -62,7 +66,7 @@ struct xbz_ring {
 	u64 seen;
 };
 
-int xbz_ring_init(struct xbz_ring *ring, u64 size);
+int xbz_ring_init(struct xbz_ring *ring, struct xbz_account *a, u64 size);
 void xbz_ring_destroy(struct xbz_ring *ring);
 int xbz_ring_reserve(struct xbz_ring *ring, u64 *room);
 void xbz_ring_publish(struct xbz_ring *ring, u64 bytes);

@@ -81,6 +81,9 @@ static int xbz_queues_init(struct xbz_session *s,
 	unsigned int i;
 	int ret;
 
+	ret = xbz_mem_fits(s->account, arg->nr_queues * (arg->ring_bytes >> PAGE_SHIFT));
+	if (ret)
+		return ret;
 	s->queues = kvcalloc(arg->nr_queues, sizeof(*s->queues),
 			     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!s->queues)
@@ -88,8 +91,10 @@ static int xbz_queues_init(struct xbz_session *s,
 	for (i = 0; i < arg->nr_queues; i++) {
 		ret = xbz_queue_init(&s->queues[i], i, s, arg->ring_bytes,
 				     pages);
-		if (ret)
+		if (ret) {
+			ret = s->account->error;
 			goto err_queues;
+		}
 	}
 	s->nr_queues = arg->nr_queues;
 	return 0;
@@ -219,11 +224,15 @@ struct xbz_session *xbz_session_new(struct xbzrle_setup *arg)
 	s = kzalloc(sizeof(*s), gfp);
 	if (!s)
 		return ERR_PTR(-ENOMEM);
+	ret = -ENOMEM;
+	s->account = xbz_account_new();
+	if (!s->account)
+		goto err_free;
 	if (arg->vm_fd != -1) {
 		s->vm = xbz_vm_get(arg->vm_fd);
 		if (IS_ERR(s->vm)) {
 			ret = PTR_ERR(s->vm);
-			goto err_free;
+			goto err_account;
 		}
 	}
 	ret = -ENOMEM;
@@ -292,6 +301,8 @@ err_regions:
 err_vm:
 	if (s->vm)
 		fput(s->vm);
+err_account:
+	xbz_account_put(s->account);
 err_free:
 	kfree(s);
 	return ERR_PTR(ret);
@@ -538,6 +549,7 @@ void xbz_session_put(struct xbz_session *s)
 		return;
 	put_pid(s->pid);
 	kvfree(s->queues);
+	xbz_account_put(s->account);
 	kfree(s);
 }
 

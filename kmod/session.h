@@ -20,6 +20,7 @@ struct file;
 struct mm_struct;
 struct pid;
 struct vm_area_struct;
+struct xbz_account;
 struct xbz_region;
 struct xbz_shrink_item;
 
@@ -65,6 +66,7 @@ struct xbz_pass {
  * @name: the VM's name
  * @pid: its process
  * @owner: the user of its process
+ * @account: what is charged to it, and to @owner
  * @born: time of SETUP
  * @mm: the address space that it is bound to
  * @vm: the KVM VM whose log is harvested, or NULL
@@ -102,6 +104,7 @@ struct xbz_session {
 	char name[64];
 	struct pid *pid;
 	kuid_t owner;
+	struct xbz_account *account;
 	u64 born;
 
 	struct mm_struct *mm;

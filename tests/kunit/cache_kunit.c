@@ -38,8 +38,8 @@ static int xbz_cache_test_init(struct kunit *test)
 	t->region.leaf = t->leaf;
 	t->region.bitmap = t->bitmap;
 	t->regions[0] = &t->region;
-	xbz_cache_init(&t->cache, &t->counters, t->regions, 0);
-	t->snapshot = xbz_cache_page_alloc(false);
+	xbz_cache_init(&t->cache, NULL, &t->counters, t->regions, 0);
+	t->snapshot = xbz_cache_page_alloc(NULL, false);
 	KUNIT_ASSERT_NOT_NULL(test, t->snapshot);
 	test->priv = t;
 	return 0;
@@ -52,7 +52,7 @@ static void xbz_limit(struct xbz_cache_test *t, unsigned long limit)
 
 	t->counters.cache_limit = limit;
 	xbz_cache_take(&t->cache, xbz_cache_excess(&t->cache), ULONG_MAX, &pages);
-	xbz_cache_pages_free(&pages);
+	xbz_cache_pages_free(NULL, &pages);
 }
 
 static void xbz_cache_test_exit(struct kunit *test)
@@ -62,9 +62,9 @@ static void xbz_cache_test_exit(struct kunit *test)
 
 	xbz_limit(t, 0);
 	xbz_cache_destroy(&t->cache);
-	xbz_cache_page_free(t->snapshot);
+	xbz_cache_page_free(NULL, t->snapshot);
 	for (i = 0; i < ARRAY_SIZE(t->leaf); i++)
-		xbz_mem_free(t->leaf[i], XBZRLE_CHUNK_PAGES,
+		xbz_mem_free(NULL, t->leaf[i], XBZRLE_CHUNK_PAGES,
 			     sizeof(*t->leaf[i]));
 }
 
@@ -106,7 +106,7 @@ static void xbz_forget(struct xbz_cache_test *t, unsigned long page)
 
 	xbz_cache_forget(&t->cache, &t->leaf[page / XBZRLE_CHUNK_PAGES]
 					   [page % XBZRLE_CHUNK_PAGES], &pages);
-	xbz_cache_pages_free(&pages);
+	xbz_cache_pages_free(NULL, &pages);
 }
 
 /* Fails if an entry is not found by its own number, or with other content. */
@@ -542,7 +542,7 @@ static void xbz_cache_counts_host_memory(struct kunit *test)
  */
 static void xbz_pages_are_twice_there_and_wiped(struct kunit *test)
 {
-	struct xbz_pages *p = xbz_pages_new(5, 4);
+	struct xbz_pages *p = xbz_pages_new(NULL, 5, 4);
 	struct page *kept;
 	u8 *bytes;
 

@@ -138,7 +138,7 @@ static void xbz_ring_checks_its_consumer(struct kunit *test)
 	struct xbz_ring ring = {};
 	u64 room;
 
-	KUNIT_ASSERT_EQ(test, xbz_ring_init(&ring, XBZ_RING_MIN), 0);
+	KUNIT_ASSERT_EQ(test, xbz_ring_init(&ring, NULL, XBZ_RING_MIN), 0);
 	KUNIT_EXPECT_EQ(test, xbz_ring_reserve(&ring, &room), 0);
 	KUNIT_EXPECT_EQ(test, room, XBZ_RING_MIN);
 
@@ -169,7 +169,7 @@ static void xbz_ring_wraps_in_one_piece(struct kunit *test)
 	struct xbz_ring ring = {};
 	u8 *p;
 
-	KUNIT_ASSERT_EQ(test, xbz_ring_init(&ring, XBZ_RING_MIN), 0);
+	KUNIT_ASSERT_EQ(test, xbz_ring_init(&ring, NULL, XBZ_RING_MIN), 0);
 	xbz_ring_publish(&ring, XBZ_RING_MIN - 10);
 	p = xbz_ring_at(&ring, 0);
 	memset(p, 0x11, 30);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ten invariants of Documentation/design.rst, each broken on purpose.
+"""The ten invariants of Documentation/design.rst, each broken on purpose, and as number 0
+what Documentation/security.rst promises to neighbours.
 
 What lives here: which lines are broken, and which tests have to notice. What
 does not: building and running (mutate).
@@ -149,4 +150,19 @@ MUTATIONS = (
          "	return copy;\n",
          "	return copy;\n"),
     ), ("unit", "test_invariants")),
+    Mutation(0, "a user's sessions may have all of the host's limit", (
+        ("kmod/memory.c",
+         "		if (a->bounded && (pages > max || a->pages > max - pages))\n",
+         "		if (a->bounded && a->parent && (pages > max || a->pages > max - pages))\n"),
+    ), ("test_shares",)),
+    Mutation(0, "a session may have all that its user may", (
+        ("kmod/memory.c",
+         "		if (a->bounded && (pages > max || a->pages > max - pages))\n",
+         "		if (a->bounded && !a->parent && (pages > max || a->pages > max - pages))\n"),
+    ), ("test_shares",)),
+    Mutation(0, "a call takes memory until it is refused", (
+        ("kmod/memory.c",
+         "	return xbz_mem_ask(a, pages, false, false) ? 0 : a->error;\n",
+         "	return 0;\n"),
+    ), ("test_shares",)),
 )

@@ -49,7 +49,8 @@ COMMANDS = 5
 SESSION_GET = 1
 CHANGES = (2, 3)        # session-set, flush
 PARAMETERS = pathlib.Path("/sys/module/xbzrle/parameters")
-DEFAULTS = {"default_cache_bytes": 64 << 20, "default_queues": 1, "memory_limit_mib": 0}
+DEFAULTS = {"default_cache_bytes": 64 << 20, "default_queues": 1, "memory_limit_mib": 0,
+            "share_percent": 75}
 READERS = 200
 NOBODY = 65534
 # Counters that may decrease.
@@ -156,6 +157,12 @@ class Family(unittest.TestCase):
                                 ("cache-bytes", 1 << 20)):
                 self.assertEqual(got[name], value, name)
             self.assertEqual(got["stats"]["cache-pages"], 100)
+            # Root has no share; there is no other session, so all memory is this one's.
+            totals = self.nl.do("stats-get", {})
+            self.assertEqual([got[name] for name in ("memory-used", "user-used")],
+                             [totals["memory-used"]] * 2)
+            self.assertEqual({got["memory-max"], got["user-max"]}, {totals["memory-max"]})
+            self.assertGreater(got["memory-used"], 100 * 4096)
             self.assertEqual((got["pass"]["number"], got["last-pass"]["number"]), (2, 1))
             self.assertEqual((got["pass"]["pages"], got["last-pass"]["pages"]), (100, 100))
             # Those of the first pass were set after its SYNC.
@@ -255,7 +262,8 @@ class Family(unittest.TestCase):
         self.nl.sock = family_socket()
         seen = [self.nl.do("session-get", {"id": number}), *self.nl.dump("session-get", {}),
                 *self.nl.dump("queue-get", {"session": number})]
-        wrong = [one for one in seen if {"name", "pid", "uid"} & set(one)]
+        wrong = [one for one in seen
+                 if {"name", "pid", "uid", "user-used", "user-max"} & set(one)]
         wrong += [one for one in seen[:1] if "stats" not in one]
         for operation, values in (("session-set", {"id": number, "cache-bytes": 0}),
                                   ("flush", {})):
@@ -357,10 +365,11 @@ class Parameters(unittest.TestCase):
         """Fails if a parameter takes a value that is out of its range, or changes by
         one that it refuses."""
         set_parameters({"default_cache_bytes": 1 << 20, "default_queues": 64,
-                        "memory_limit_mib": 1 << 20})
+                        "memory_limit_mib": 1 << 20, "share_percent": 100})
         for name, values in (("default_queues", (0, 65, -1, 1 << 32, "x")),
                              ("default_cache_bytes", (-1, 1 << 64, "x")),
-                             ("memory_limit_mib", (-1, 1 << 32, "x"))):
+                             ("memory_limit_mib", (-1, 1 << 32, "x")),
+                             ("share_percent", (0, 101, -1, 1 << 32, "x"))):
             before = parameter(name)
             for value in values:
                 with self.subTest(name=name, value=value):
@@ -582,7 +591,7 @@ class Xbzctl(unittest.TestCase):
         """Fails if status reports other values than sysfs, the family and the device; or
         if a user that cannot open the device sees less than he may."""
         set_parameters({"default_cache_bytes": 12 << 20, "default_queues": 3,
-                        "memory_limit_mib": 100})
+                        "memory_limit_mib": 100, "share_percent": 60})
         texts = {name: (PARAMETERS / name).read_text(encoding="ascii").strip()
                  for name in ("codec", "../version")}
         with Session(), Session():

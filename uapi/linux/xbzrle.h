@@ -34,6 +34,9 @@
  *                received the file cannot use it
  *   -EINTR       a fatal signal arrived while waiting for the session
  *   -ENOMEM      out of memory, or the memory cgroup's or the host's limit
+ *   -EDQUOT      the limit of the session's user, or of the session: a share of
+ *                the host's limit, of which others have the rest (the module's
+ *                parameter share_percent)
  *
  * A failed call leaves the session unchanged, unless the error says otherwise.
  */
