@@ -599,6 +599,7 @@ class Xbzctl(unittest.TestCase):
             totals = NL.do("stats-get", {})
         for name, value in (("default_cache", 12 << 20), ("default_queues", 3),
                             ("memory_limit", 100 << 20), ("memory_max", 100 << 20),
+                            ("share_percent", 60),
                             ("memory_used", totals["memory-used"]), ("sessions", 2),
                             ("page_size", 4096),
                             ("memory_host", os.sysconf("SC_PHYS_PAGES") * 4096),
@@ -675,6 +676,34 @@ class Xbzctl(unittest.TestCase):
         for text in ("", "-1", "x", "1x", "0x10", "1kk", "101%", "nan", "1e9", "1 k", ".5g"):
             self.assertIn("is not a size", xbzctl("cache", "size", text, status=2))
 
+    def test_doctor_says_whose_limit_is_reached(self):
+        """Fails if doctor does not say that a user has used its share up, and how to mend it;
+        if show has another share; or if cache share sets none."""
+        set_parameters({"memory_limit_mib": 8})
+        change = as_json("change", "cache", "share", "50%")
+        self.assertEqual((change["old"], change["new"]), (75, 50))
+        os.chmod("/dev/xbzrle", 0o666)
+        self.addCleanup(os.chmod, "/dev/xbzrle", 0o660)
+        os.setresuid(NOBODY, NOBODY, 0)
+        try:
+            sessions = [Session(cache=8 << 20, regions=(("ram", 1024),)) for _ in range(2)]
+        finally:
+            os.setresuid(0, 0, 0)
+        checks = {one["check"]: one for one in as_json("doctor", "doctor")["checks"]}
+        self.assertEqual(checks["memory"]["verdict"], "ok")
+        for s in sessions:
+            s.run(1024, byte=1)
+        shown = as_json("show", "show", sessions[0].id)["session"]
+        self.assertEqual((shown["memory_max"], shown["user_max"]), (2 << 20, 4 << 20))
+        self.assertLessEqual(shown["memory_used"], 2 << 20)
+        self.assertLessEqual(shown["user_used"], 4 << 20)
+        memory = {one["check"]: one for one in as_json("doctor", "doctor")["checks"]}["memory"]
+        self.assertEqual(memory["verdict"], "warning")
+        self.assertRegex(memory["text"], f"^user {NOBODY} has .* of a share of 4.0M$")
+        self.assertIn("xbzctl cache share", memory["mend"])
+        for s in sessions:
+            s.close()
+
     def test_apply(self):
         """Fails if the module does not have a file's settings afterwards, if one of them is
         set though another is invalid, or if its line is not named."""
@@ -683,23 +712,24 @@ class Xbzctl(unittest.TestCase):
 
         def settings():
             status = as_json("status", "status")
-            return [status[name] for name in ("default_cache", "default_queues", "memory_limit")]
+            return [status[name] for name in ("default_cache", "default_queues", "memory_limit",
+                                              "share_percent")]
 
         conf.write_text("# all of them\n\n default-cache=96m # as much\n"
-                        "memory-limit =\t50%\ndefault-queues = 2", encoding="utf-8")
+                        "memory-limit =\t50%\nshare=80%\ndefault-queues = 2", encoding="utf-8")
         limit = host // 2 >> 20 << 20
         self.assertEqual(xbzctl("apply", conf).splitlines()[1], "default queues: 2, was 1")
-        self.assertEqual(settings(), [96 << 20, 2, limit])
+        self.assertEqual(settings(), [96 << 20, 2, limit, 80])
         changes = as_json("apply", "apply", conf)["changes"]
         self.assertEqual([(one["old"], one["new"]) for one in changes],
-                         [(96 << 20, 96 << 20), (2, 2), (limit, limit)])
+                         [(96 << 20, 96 << 20), (2, 2), (limit, limit), (80, 80)])
         conf.write_text("# nothing\n", encoding="utf-8")
         self.assertEqual(as_json("apply", "apply", conf), {"changes": []})
         # What is commented out in the example is right, too.
         lines = (ROOT / "config/xbzrle.conf").read_text(encoding="utf-8").splitlines()
         conf.write_text("\n".join(line.removeprefix("#") for line in lines
                                   if re.match("#[a-z-]+ =", line)), encoding="utf-8")
-        self.assertEqual(len(as_json("apply", "apply", conf)["changes"]), 3)
+        self.assertEqual(len(as_json("apply", "apply", conf)["changes"]), 4)
 
         for line, said in (("nonsense", "'nonsense' is not SETTING = VALUE"),
                            ("cache = 1m", "there is no setting 'cache', but default-cache, "),
@@ -708,6 +738,8 @@ class Xbzctl(unittest.TestCase):
                            ("default-cache =", "default-cache takes a number of bytes, "),
                            ("memory-limit = 101%", "memory-limit takes a number of bytes, "),
                            ("memory-limit = 4096t", "memory-limit takes less than 4096t"),
+                           ("share = 0", "share takes a whole number from 1% to 100%"),
+                           ("share = 101%", "share takes a whole number from 1% to 100%"),
                            ("\0", "this is not text")):
             conf.write_text(f"#\ndefault-queues = 7\n{line}\n", encoding="utf-8")
             before = settings()

@@ -37,8 +37,8 @@ static int usage(void)
 	fprintf(stderr,
 		"Usage: xbzctl apply [FILE]\n\n"
 		"The default FILE is %s. A line is SETTING = VALUE, or empty;\n"
-		"# begins a comment. Settings are default-cache, default-queues and\n"
-		"memory-limit.\n", DEFAULT_FILE);
+		"# begins a comment. Settings are default-cache, default-queues,\n"
+		"memory-limit and share.\n", DEFAULT_FILE);
 	return XBZCTL_USAGE;
 }
 
@@ -79,8 +79,9 @@ static void take_setting(struct config *c, unsigned int line, const char *key,
 		if (!strcmp(key, param_names[i]))
 			break;
 	if (i == NR_PARAMS) {
-		complain(c, line, "there is no setting '%s', but %s, %s and %s",
-			 key, param_names[0], param_names[1], param_names[2]);
+		complain(c, line, "there is no setting '%s', but %s, %s, %s and %s",
+			 key, param_names[PARAM_CACHE], param_names[PARAM_QUEUES],
+			 param_names[PARAM_LIMIT], param_names[PARAM_SHARE]);
 		return;
 	}
 	if (c->line[i]) {

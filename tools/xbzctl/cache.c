@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * xbzctl cache: `size` is the size of a session's cache, or the default of new
- * sessions; `limit` is the host's limit on the memory of all sessions.
+ * sessions; `limit` is the host's limit on the memory of all sessions, `share` what
+ * of it is for one user.
  */
 #include "args.h"
 #include "netlink.h"
@@ -17,9 +18,11 @@ static int usage(void)
 {
 	fprintf(stderr,
 		"Usage: xbzctl cache size SIZE [SESSION]\n"
-		"       xbzctl cache limit SIZE\n\n"
+		"       xbzctl cache limit SIZE\n"
+		"       xbzctl cache share PERCENT\n\n"
 		"SIZE is a number of bytes, with k, m, g or t of 1024, 1024^2 ..., or with %% of\n"
-		"the host's memory. Without SESSION, size is the default of new sessions.\n");
+		"the host's memory. Without SESSION, size is the default of new sessions.\n"
+		"PERCENT of the limit is for one user, and as much of that for one session.\n");
 	return XBZCTL_USAGE;
 }
 
@@ -79,18 +82,26 @@ static int set_host(const struct xbzctl *ctl, enum param which, const char *text
  */
 int xbzctl_cache(const struct xbzctl *ctl, int argc, char **argv)
 {
-	bool limit, session;
+	enum param which;
 	uint32_t id = 0;
 	uint64_t bytes;
+	bool session;
 	int ret;
 
 	if (argc < 3)
 		return usage();
-	limit = !strcmp(argv[1], "limit");
-	session = !limit && argc == 4;
-	if ((!limit && strcmp(argv[1], "size")) || argc > 3 + session)
+	if (!strcmp(argv[1], "limit"))
+		which = PARAM_LIMIT;
+	else if (!strcmp(argv[1], "share"))
+		which = PARAM_SHARE;
+	else if (!strcmp(argv[1], "size"))
+		which = PARAM_CACHE;
+	else
 		return usage();
-	if (!size_read(argv[2], host_memory(), &bytes)) {
+	session = which == PARAM_CACHE && argc == 4;
+	if (argc > 3 + session)
+		return usage();
+	if (which != PARAM_SHARE && !size_read(argv[2], host_memory(), &bytes)) {
 		fprintf(stderr, "xbzctl: '%s' is not a size\n", argv[2]);
 		return usage();
 	}
@@ -100,7 +111,7 @@ int xbzctl_cache(const struct xbzctl *ctl, int argc, char **argv)
 	if (session)
 		ret = set_session(ctl, id, bytes);
 	else
-		ret = set_host(ctl, limit ? PARAM_LIMIT : PARAM_CACHE, argv[2]);
+		ret = set_host(ctl, which, argv[2]);
 	if (!ret && ctl->json)
 		json_end();
 	return ret ? XBZCTL_FAILED : XBZCTL_OK;

@@ -166,13 +166,56 @@ static void check_memlock(struct finding *f)
 	f->mend = f->verdict == WARN ? "ulimit -l 65536" : "";
 }
 
+/* The next migration of whoever is this near to a limit may not get a session. */
+static bool is_nearly(uint64_t used, uint64_t max)
+{
+	return used >= max / 8 * 7;
+}
+
+static void check_memory(struct finding *f)
+{
+	struct xbzctl_totals totals = { 0 };
+	struct xbzctl_session *all = NULL;
+	struct xbzctl_nl *nl = NULL;
+	char a[16], b[16];
+	long n = -1, i;
+
+	if (xbzctl_nl_there())
+		nl = xbzctl_nl_open();
+	if (nl && !xbzctl_get_totals(nl, &totals))
+		n = xbzctl_get_sessions(nl, &all);
+	xbzctl_nl_close(nl);
+	if (n < 0) {
+		found(f, WARN, "not known without the module", "");
+		return;
+	}
+	snprintf(f->text, sizeof(f->text), "%s used of %s allowed",
+		 size_text(a, totals.memory_used), size_text(b, totals.memory_max));
+	if (is_nearly(totals.memory_used, totals.memory_max)) {
+		f->verdict = WARN;
+		f->mend = "xbzctl cache limit SIZE, or xbzctl cache size SIZE SESSION";
+	}
+	for (i = 0; i < n; i++) {
+		if (!all[i].named || !is_nearly(all[i].user_used, all[i].user_max) ||
+		    all[i].user_max == totals.memory_max)
+			continue;
+		snprintf(f->text, sizeof(f->text), "user %u has %s of a share of %s",
+			 all[i].uid, size_text(a, all[i].user_used),
+			 size_text(b, all[i].user_max));
+		f->verdict = WARN;
+		f->mend = "xbzctl cache share PERCENT, or xbzctl cache size SIZE SESSION";
+	}
+	free(all);
+}
+
 static const struct {
 	const char *name;
 	void (*check)(struct finding *f);
 } checks[] = {
 	{ "kernel", check_kernel },   { "module", check_module },
-	{ "device", check_device },   { "qemu", check_qemu },
-	{ "libvirt", check_libvirt }, { "memlock", check_memlock },
+	{ "device", check_device },   { "memory", check_memory },
+	{ "qemu", check_qemu },	      { "libvirt", check_libvirt },
+	{ "memlock", check_memlock },
 };
 
 static const char *verdict_text(enum grade verdict)

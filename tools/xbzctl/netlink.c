@@ -130,6 +130,10 @@ void xbzctl_take_session(const struct nlmsghdr *msg, void *data)
 	s->ring_bytes = number(tb[XBZRLE_A_SESSION_RING_BYTES]);
 	s->cache_bytes = number(tb[XBZRLE_A_SESSION_CACHE_BYTES]);
 	s->flushed = number(tb[XBZRLE_A_SESSION_FLUSHED]);
+	s->memory_used = number(tb[XBZRLE_A_SESSION_MEMORY_USED]);
+	s->memory_max = number(tb[XBZRLE_A_SESSION_MEMORY_MAX]);
+	s->user_used = number(tb[XBZRLE_A_SESSION_USER_USED]);
+	s->user_max = number(tb[XBZRLE_A_SESSION_USER_MAX]);
 	s->warning = number(tb[XBZRLE_A_SESSION_WARNING]);
 	s->queue = tb[XBZRLE_A_SESSION_QUEUE] ?
 			   (int64_t)number(tb[XBZRLE_A_SESSION_QUEUE]) : -1;

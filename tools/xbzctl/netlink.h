@@ -23,8 +23,9 @@ struct xbzctl_nl;
 
 /*
  * A session, with the names of the family's spec. @named: name, pid and uid are
- * visible to this user. @dirty and @bytes are estimates: pages that are dirty
- * now, and their bytes in the stream. @queue of an event is -1 if it has none.
+ * visible to this user, and so are user_used and user_max. @dirty and @bytes
+ * are estimates: pages that are dirty now, and their bytes in the stream.
+ * @queue of an event is -1 if it has none.
  */
 struct xbzctl_session {
 	uint32_t id;
@@ -36,6 +37,7 @@ struct xbzctl_session {
 	uint32_t queues, regions, broken, max_delta;
 	uint64_t pages, ring_bytes;
 	uint64_t cache_bytes, cache_used, flushed;
+	uint64_t memory_used, memory_max, user_used, user_max;
 	xbzctl_stats_t stats;
 	xbzctl_pass_t pass, last;
 	bool has_last;

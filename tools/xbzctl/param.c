@@ -28,6 +28,7 @@ const char *const param_names[NR_PARAMS] = {
 	[PARAM_CACHE] = "default-cache",
 	[PARAM_QUEUES] = "default-queues",
 	[PARAM_LIMIT] = "memory-limit",
+	[PARAM_SHARE] = "share",
 };
 
 /* The file in sysfs, the unit of its value, and the name in output. */
@@ -40,6 +41,7 @@ static const struct {
 	[PARAM_QUEUES] = { "parameters/default_queues", 1, "default queues" },
 	[PARAM_LIMIT] = { "parameters/memory_limit_mib", MIB,
 			  "limit of all sessions" },
+	[PARAM_SHARE] = { "parameters/share_percent", 1, "share in percent" },
 };
 
 static const char size_help[] =
@@ -57,16 +59,15 @@ static const char *limit_parse(const char *text, uint64_t *value)
 	return NULL;
 }
 
-static const char *queues_parse(const char *text, uint64_t *value)
+/* A whole number from 1 to @max, and @unit may follow. */
+static bool whole_read(const char *text, uint64_t max, const char *unit, uint64_t *value)
 {
 	char *end;
 
 	/* An overflow yields ULONG_MAX, which is above the limit, too. */
 	*value = strtoul(text, &end, 10);
-	if (!isdigit((unsigned char)*text) || *end || !*value ||
-	    *value > XBZRLE_MAX_QUEUES)
-		return "a whole number from 1 to " STRING(XBZRLE_MAX_QUEUES);
-	return NULL;
+	return isdigit((unsigned char)*text) && (!*end || !strcmp(end, unit)) &&
+	       *value && *value <= max;
 }
 
 const char *param_parse(enum param which, const char *text, uint64_t *value)
@@ -75,7 +76,11 @@ const char *param_parse(enum param which, const char *text, uint64_t *value)
 	case PARAM_LIMIT:
 		return limit_parse(text, value);
 	case PARAM_QUEUES:
-		return queues_parse(text, value);
+		return whole_read(text, XBZRLE_MAX_QUEUES, "", value) ? NULL :
+		       "a whole number from 1 to " STRING(XBZRLE_MAX_QUEUES);
+	case PARAM_SHARE:
+		return whole_read(text, 100, "%", value) ? NULL :
+		       "a whole number from 1% to 100%";
 	default:
 		return size_read(text, host_memory(), value) ? NULL : size_help;
 	}
@@ -160,7 +165,7 @@ static const char *value_text(char buffer[16], enum param which, uint64_t value)
 {
 	if (which == PARAM_LIMIT && !value)
 		return "a quarter of the host's memory";
-	if (which != PARAM_QUEUES)
+	if (which != PARAM_QUEUES && which != PARAM_SHARE)
 		return size_text(buffer, value);
 	snprintf(buffer, 16, "%u", (unsigned int)value);
 	return buffer;

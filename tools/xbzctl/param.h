@@ -15,6 +15,7 @@ enum param {
 	PARAM_CACHE,
 	PARAM_QUEUES,
 	PARAM_LIMIT,
+	PARAM_SHARE,
 	NR_PARAMS,
 };
 

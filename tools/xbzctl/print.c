@@ -122,6 +122,8 @@ void json_session(const char *key, const struct xbzctl_session *s)
 		json_text("name", s->name);
 		json_u64("pid", s->pid);
 		json_u64("uid", s->uid);
+		json_u64("user_used", s->user_used);
+		json_u64("user_max", s->user_max);
 	}
 	json_double("age_seconds", s->age / 1e9);
 	json_bool("vm", s->vm);
@@ -132,6 +134,8 @@ void json_session(const char *key, const struct xbzctl_session *s)
 	json_u64("ring_bytes", s->ring_bytes);
 	json_u64("cache_bytes", s->cache_bytes);
 	json_u64("cache_used", s->cache_used);
+	json_u64("memory_used", s->memory_used);
+	json_u64("memory_max", s->memory_max);
 	json_u64("max_delta", s->max_delta);
 	json_stats("stats", s->stats);
 	json_pass("pass", s->pass);

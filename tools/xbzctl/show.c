@@ -73,6 +73,11 @@ static void print_session(const struct xbzctl_session *s)
 	       s->regions);
 	printf("cache         %s, %s used\n", size_text(a, s->cache_bytes),
 	       size_text(b, s->cache_used));
+	printf("memory        %s used of %s allowed\n", size_text(a, s->memory_used),
+	       size_text(b, s->memory_max));
+	if (s->named)
+		printf("all of user   %s used of %s allowed\n",
+		       size_text(a, s->user_used), size_text(b, s->user_max));
 	printf("queues        %u with rings of %s, %u broken\n", s->queues,
 	       size_text(a, s->ring_bytes), s->broken);
 	print_pass("pass", s->pass);

@@ -45,7 +45,7 @@ static void print_text(const struct xbzctl_totals *t, bool totals)
 		       (unsigned long long)t->started);
 		printf("%-13s %16llu  sessions that have ended\n", "ended",
 		       (unsigned long long)t->ended);
-		printf("%-13s %16llu  allocations refused by the host's limit\n",
+		printf("%-13s %16llu  allocations refused by a limit\n",
 		       "refused", (unsigned long long)t->refused);
 	}
 	for (i = 1; i <= XBZRLE_A_STATS_MAX; i++) {
@@ -103,7 +103,7 @@ static void print_openmetrics(const struct xbzctl_totals *t, bool totals, uint32
 		metric("sessions_ended", false, "sessions that have ended",
 		       labels, t->ended);
 		metric("allocations_refused", false,
-		       "allocations refused by the host's limit", labels,
+		       "allocations refused by a limit", labels,
 		       t->refused);
 	}
 	for (i = 1; i <= XBZRLE_A_STATS_MAX; i++)

@@ -86,6 +86,7 @@ static void print_json(const struct status *s)
 		json_text("version", s->version);
 		json_u64("memory_host", host_memory());
 		json_u64("memory_limit", s->params[PARAM_LIMIT]);
+		json_u64("share_percent", s->params[PARAM_SHARE]);
 		json_u64("default_cache", s->params[PARAM_CACHE]);
 		json_u64("default_queues", s->params[PARAM_QUEUES]);
 		json_u64("sessions", s->sessions);
@@ -113,6 +114,8 @@ static void print_text(const struct status *s)
 		return;
 	}
 	printf(", host has %s\n", size_text(a, host_memory()));
+	printf("share         %llu%% of it for a user, as much of that for a session\n",
+	       (unsigned long long)s->params[PARAM_SHARE]);
 	printf("defaults      cache %s, %llu queue%s\n",
 	       size_text(a, s->params[PARAM_CACHE]),
 	       (unsigned long long)s->params[PARAM_QUEUES],

@@ -36,7 +36,7 @@ _xbzctl() {
 			mapfile -t COMPREPLY < <(compgen -f -- "$word")
 			;;
 		cache,1,*)
-			mapfile -t COMPREPLY < <(compgen -W 'size limit' -- "$word")
+			mapfile -t COMPREPLY < <(compgen -W 'size limit share' -- "$word")
 			;;
 		monitor,1,*)
 			mapfile -t COMPREPLY < <(compgen -W '-n' -- "$word")
