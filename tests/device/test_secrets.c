@@ -7,9 +7,11 @@
 #include "fakevm.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PAGES 200
@@ -143,6 +145,34 @@ static void test_invariant_9_closed_session(void **state)
 	xbzt_eventually(!xbzt_secret_found(x.seed));
 }
 
+/* Breaks if a process that is killed leaves more than one that closes its session. */
+static void test_invariant_9_killed_process(void **state)
+{
+	uint64_t seed = 0;
+	int fds[2];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		struct secret x = secret_open(64 << 20);
+
+		if (write(fds[1], &x.seed, sizeof(x.seed)) == sizeof(x.seed))
+			pause();
+		_exit(1);
+	}
+	assert_int_equal(read(fds[0], &seed, sizeof(seed)), sizeof(seed));
+	assert_true(xbzt_secret_found(seed) >= PAGES);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	xbzt_eventually(!xbzt_secret_found(seed));
+	xbzt_assert_all_freed();
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /*
  * Encodes something else, so that nothing but the copies has the secret: all of
  * the pages'.
@@ -273,6 +303,7 @@ int main(void)
 		cmocka_unit_test(test_invariant_9_bitmap),
 		cmocka_unit_test(test_invariant_9_ring),
 		cmocka_unit_test(test_invariant_9_closed_session),
+		cmocka_unit_test(test_invariant_9_killed_process),
 		cmocka_unit_test(test_invariant_9_smaller_cache),
 		cmocka_unit_test(test_invariant_9_invalidated),
 		cmocka_unit_test(test_invariant_9_deleted_region),
