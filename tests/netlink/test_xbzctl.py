@@ -701,6 +701,14 @@ class Xbzctl(unittest.TestCase):
         self.assertEqual(memory["verdict"], "warning")
         self.assertRegex(memory["text"], f"^user {NOBODY} has .* of a share of 4.0M$")
         self.assertIn("xbzctl cache share", memory["mend"])
+        # Nobody may not read the checkout.
+        shutil.copy(XBZCTL, "/tmp/xbzctl")
+        done = subprocess.run(["/tmp/xbzctl", "bench", "-m", "4m", "-q", "2", "-t", "0"],
+                              text=True, check=False, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, user=NOBODY, group=NOBODY,
+                              extra_groups=[])
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout, "quota exceeded\n +raise the share")
         for s in sessions:
             s.close()
 

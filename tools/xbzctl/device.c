@@ -19,6 +19,8 @@ static const char *mend(int error)
 	case -EACCES:
 	case -EPERM:
 		return "run as root, or as a member of the device's group";
+	case -EDQUOT:
+		return "raise the share of users: xbzctl cache share PERCENT";
 	case -ENOTTY:
 		return "this is not the device of xbzrle";
 	default:

@@ -99,6 +99,9 @@ static void warn_fallback(const char *path, int ret, Error *err)
     case ENOMEM:
         mend = "free some memory";
         break;
+    case EDQUOT:
+        mend = "raise the share of users (xbzctl cache share)";
+        break;
     default:
         mend = "check that it is the device of the kernel module xbzrle";
         break;
