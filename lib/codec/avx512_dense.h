@@ -81,14 +81,18 @@ static __always_inline void make_distances(struct dense *d, const struct xbz_clo
  */
 static __always_inline u8 *put_line(u8 *p, const u8 *line, u64 heads, u64 runs, const u8 *dist)
 {
-	unsigned int n = __builtin_popcountll(heads | runs);
+	u64 both = heads | runs;
+	unsigned int n;
 	v64qi v;
 
+	/* As a mask and as a number, it keeps clang 19 busy for ever. */
+	__asm__("" : "+r"(both));
+	n = __builtin_popcountll(both);
 	/* Masked bytes are not read: they may lie before the page. */
 	__asm__("vmovdqu8 %2, %0%{%1%}%{z%}" : "=v"(v) :
 		"Yk"(runs), "m"(*(const u8 (*)[64])(line - 3)));
 	v = __builtin_ia32_expandqi512_mask((v64qi)load(dist), v, heads);
-	v = compress(v, heads | runs);
+	v = compress(v, both);
 	/* Half a line if that suffices: wide stores are slower. */
 	*(v32qu_u *)p = low_half(v);
 	if (unlikely(n > 32))
