@@ -5,7 +5,7 @@
 export KERNEL QEMU ALL TO
 out := $(CURDIR)/$(O)
 
-setups := $(addprefix setup-,build rig uml debug tree qemu unit bench lint netlink image admin coverage deb deb-check)
+setups := $(addprefix setup-,build rig uml debug tree builds qemu unit bench lint netlink image admin coverage deb deb-check)
 .PHONY: $(setups)
 $(setups): setup-%:
 	@tests/vm/provision $*
@@ -34,7 +34,7 @@ unit-programs: setup-build setup-unit
 # processor. None runs beside guests that migrate.
 parts := lint+image fuzz unit+vm interop+kunit device+device-uml netlink+short e2e
 matrix := 6.12 7.3 debug kcsan
-more := lint-selftest mutation admin deb debian13 faults $(matrix:%=kernel-%)
+more := builds lint-selftest mutation admin deb debian13 faults $(matrix:%=kernel-%)
 all_parts := $(subst +, ,$(parts)) $(more)
 
 # tests/check has what they run built, too.
@@ -44,7 +44,7 @@ check:
 
 # Its table is for Documentation/testing.rst.
 check-matrix:
-	@tests/check kernel-7.3 kernel-debug kernel-6.12 kernel-kcsan+faults
+	@tests/check kernel-7.3 kernel-debug kernel-6.12 kernel-kcsan+faults builds
 
 lint: check-lint
 
@@ -74,6 +74,7 @@ ready-short: setup-rig setup-tree device-programs
 ready-e2e: qemu rig-modules
 ready-faults: setup-build setup-rig setup-debug
 $(matrix:%=ready-kernel-%): setup-rig setup-tree setup-debug device-programs qemu ready-netlink
+ready-builds: setup-build setup-rig setup-unit setup-lint setup-image setup-tree setup-builds
 ready-mutation: uml-modules device-programs unit-programs
 ready-admin: setup-admin setup-image qemu uml-modules xbzctl xbzimg
 	@mkdir -p $(O)/admin

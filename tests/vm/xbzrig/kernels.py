@@ -9,7 +9,10 @@ compiler and libc, see trees.
 
 "own": the series whose headers are installed by linux-headers-amd64, the release's.
 
-"uml", "debug", "kcsan": see compiled.
+"arm64": another architecture's, of this release, to build for; it is not booted. See
+trees.
+
+"uml", "debug", "kcsan", "kcov": see compiled.
 
 A path: the kernel that is installed in a Debian tree, the newest if there are
 several. Modules for it are built in there.
@@ -49,6 +52,10 @@ def get(name):
         name = _own()
     if "/" in name:
         return _in_tree(pathlib.Path(name).resolve())
+    if name == trees.FOREIGN:
+        kdir = next(trees.foreign().glob(f"usr/src/linux-headers-*-{name}"))
+        return Kernel(name=name, release=kdir.name.removeprefix("linux-headers-"), image=None,
+                      modules=None, kdir=kdir, make=f"make ARCH={name} CROSS_COMPILE={trees.CROSS}")
     if name in compiled.RECIPES:
         return compiled.get(name)
     if re.fullmatch(r"\d+\.\d+", name):
@@ -56,6 +63,13 @@ def get(name):
     raise RigError(f"no kernel is called {name!r}; there are series of Debian's "
                    f"kernels, like 6.1 or 6.12, and {', '.join(compiled.RECIPES)}, "
                    "and paths of trees that have one")
+
+
+def series():
+    """All of Debian's that modules can be built for, the oldest first."""
+    found = {re.search(r"\d+\.\d+", headers)[0]
+             for _, packages in _packages("headers", r"\d+\.\d+") for headers in packages}
+    return sorted(found, key=debian.version_key)
 
 
 def _own():
@@ -85,21 +99,26 @@ def _debian(series):
                                make=trees.newest_make() if newer else "make")
 
 
-def _release(series):
+def _release(name):
     """(release, package version, the apt configuration of another suite that has it or
     None for this machine's)."""
-    release = re.escape(series) + r"\.\d+([-+]\w+)?-amd64"
+    for apt, images in _packages("image", re.escape(name)):
+        image = debian.newest(images)
+        return image.removeprefix("linux-image-"), debian.candidate(image, apt), apt
+    raise RigError(f"no Debian kernel {name}.x: apt knows no linux-image-{name}.*-amd64; "
+                   "`apt-get update` may help, or one more apt source (security, backports)")
+
+
+def _packages(kind, name):
+    """(apt configuration, packages) of each suite that has such of a series."""
     for suite in (None, *ELSEWHERE):
         try:
             apt = debian.other_release(suite) if suite else None
         except RigError:
             continue
-        images = debian.available(f"linux-image-{release}", apt)
-        if images:
-            image = debian.newest(images)
-            return image.removeprefix("linux-image-"), debian.candidate(image, apt), apt
-    raise RigError(f"no Debian kernel {series}.x: apt knows no linux-image-{series}.*-amd64; "
-                   "`apt-get update` may help, or one more apt source (security, backports)")
+        packages = debian.available(rf"linux-{kind}-{name}\.\d+([-+]\w+)?-amd64", apt)
+        if packages:
+            yield apt, packages
 
 
 def _unpack(work, release, version, apt):
@@ -121,12 +140,4 @@ def _unpack(work, release, version, apt):
         image.parent.mkdir(exist_ok=True)
         shutil.copy(root / f"usr/lib/modules/{release}/vmlinuz", image)
     (work / "image").write_bytes(bzimage.quick(image))
-    headers = root / f"usr/src/linux-headers-{release}"
-    makefile = headers / "Makefile"
-    makefile.write_text(makefile.read_text().replace(
-        "/usr/src/", "$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../"))
-    # Of a release whose compiler this machine has not got, its own will do.
-    variables = headers / ".kernelvariables"
-    variables.write_text(re.sub(r"gcc-\d+$", "gcc", variables.read_text(), flags=re.M))
-    # It is there for BTF, which would take a program more, pahole.
-    (headers / "vmlinux").unlink(missing_ok=True)
+    trees.relocate(root / f"usr/src/linux-headers-{release}")

@@ -8,12 +8,16 @@ newest_make() is of the newest release, whose compiler and libc the headers of s
 want; /usr alone is kept. tests/vm/in-tree runs commands with it in the place of this
 machine's.
 
+foreign() is this release for another architecture, unpacked and never run: what programs
+and modules are compiled against.
+
 stock_qemu() is of the newest release and has another QEMU, which runs on this machine by
 the tree's libraries.
 """
 
 import os
 import pathlib
+import re
 import shlex
 import shutil
 
@@ -24,7 +28,13 @@ FRESH = ("linux-image-amd64", "linux-headers-amd64", "dkms", "udev", "kmod",
          "libmnl0", "gcc", "libc6-dev", "pkg-config",
          "libnbd0", "libxxhash0", "libzstd1", "nbdkit")
 # What building modules takes; the libraries are those of objtool and modpost.
-COMPILER = ("gcc", "make", "kmod", "libelf1t64", "libssl3t64", "zlib1g")
+COMPILER = ("gcc", "clang", "make", "kmod", "libelf1t64", "libssl3t64", "zlib1g")
+
+# Debian's and the kernel's name of the other architecture, and its compiler's.
+FOREIGN = "arm64"
+CROSS = "aarch64-linux-gnu-"
+SYSROOT = ("libc6-dev", "libcmocka-dev", "libmnl-dev", "libnbd-dev", "libxxhash-dev",
+           "libzstd-dev", "nbdkit-plugin-dev", f"linux-headers-{FOREIGN}")
 
 # Stock QEMUs, and the suite that has each.
 STOCK = {"10.0": debian.NEWEST, "11.1": f"{debian.NEWEST}-backports"}
@@ -62,6 +72,19 @@ def newest_make():
     return f"{shlex.quote(str(RIG / 'in-tree'))} {shlex.quote(str(kept / 'root'))} make"
 
 
+def foreign():
+    """The root of the tree, in which the programs of the kernel's headers are this
+    machine's."""
+    def make(work):
+        _make(work, "root", debian.codename(), "extract",
+              [f"{package}:{FOREIGN}" for package in SYSROOT], debian.sources(),
+              f"--architectures=amd64,{FOREIGN}")
+        relocate(next((work / "root/usr/src").glob(f"linux-headers-*-{FOREIGN}")))
+
+    key = cache.key(" ".join(SYSROOT), pathlib.Path(__file__))
+    return cache.obtain("foreign", f"{debian.codename()}-{key}", make) / "root"
+
+
 def stock_qemu(version):
     """The path of that upstream version of qemu-system-x86_64, as Debian has it."""
     suite = STOCK[version]
@@ -77,6 +100,18 @@ def stock_qemu(version):
     has = debian.candidate(QEMU, debian.other_release(suite)) or ""
     key = cache.key(has, RUN, pathlib.Path(__file__))
     return cache.obtain("stock", f"{has.replace(':', '.')}-{key}", make) / "qemu-system-x86_64"
+
+
+def relocate(headers):
+    """Make headers that were unpacked work where they are."""
+    makefile = headers / "Makefile"
+    makefile.write_text(makefile.read_text().replace(
+        "/usr/src/", "$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../"))
+    # Of a release whose compiler this machine has not got, its own will do.
+    variables = headers / ".kernelvariables"
+    variables.write_text(re.sub(r"gcc-\d+$", "gcc", variables.read_text(), flags=re.M))
+    # It is there for BTF, which would take a program more, pahole.
+    (headers / "vmlinux").unlink(missing_ok=True)
 
 
 def _make(work, root, name, variant, packages, sources, *more):
