@@ -100,6 +100,7 @@ help:
 	@echo 'make check-matrix   the other kernels: check-kernel-NAME for 6.12, 7.3, debug,'
 	@echo '                kcsan; check-faults, whether the last two find faults; and'
 	@echo '                check-builds, all compilers, headers and arm64'
+	@echo 'make fuzz HOURS=N    the fuzzers, each for so long; a minute in check'
 	@echo 'make check-deb, check-debian13, check-admin, check-mutation,'
 	@echo '                check-lint-selftest: see testing.rst'
 	@echo 'make coverage   which lines of kmod/ and lib/ the tests run'

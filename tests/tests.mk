@@ -2,7 +2,7 @@
 # The demo and the tests. Each target sets up all that it needs: packages
 # from the configured mirror, kernels and QEMUs from the cache.
 
-export KERNEL QEMU ALL TO
+export KERNEL QEMU ALL TO HOURS
 out := $(CURDIR)/$(O)
 
 setups := $(addprefix setup-,build rig uml debug tree builds qemu unit bench lint netlink image admin coverage deb deb-check)
@@ -38,7 +38,7 @@ more := builds lint-selftest mutation admin deb debian13 faults $(matrix:%=kerne
 all_parts := $(subst +, ,$(parts)) $(more)
 
 # tests/check has what they run built, too.
-.PHONY: check lint check-matrix $(all_parts:%=check-%) $(all_parts:%=ready-%)
+.PHONY: check lint fuzz check-matrix $(all_parts:%=check-%) $(all_parts:%=ready-%)
 check:
 	@tests/check $(parts)
 
@@ -47,6 +47,7 @@ check-matrix:
 	@tests/check kernel-7.3 kernel-debug kernel-6.12 kernel-kcsan+faults builds
 
 lint: check-lint
+fuzz: check-fuzz
 
 check-device:
 	@tests/check device+device-uml
@@ -56,7 +57,8 @@ $(filter-out check-device,$(all_parts:%=check-%)): check-%:
 
 ready-lint ready-lint-selftest: setup-lint
 ready-unit: unit-programs
-ready-fuzz: setup-build setup-unit
+ready-fuzz: setup-build setup-unit setup-uml
+	@tests/vm/modules kcov
 	@$(MAKE) -s -C tests/fuzz O=$(out)/fuzz
 ready-interop: unit-programs setup-qemu
 	@$(MAKE) -s -C tests/unit O=$(out)/unit qemu
@@ -72,9 +74,9 @@ ready-image: setup-image xbzimg
 	@$(MAKE) -s -C tests/image O=$(out)/image LIB=$(out)/lib
 ready-short: setup-rig setup-tree device-programs
 ready-e2e: qemu rig-modules
+ready-builds: setup-build setup-rig setup-unit setup-lint setup-image setup-tree setup-builds
 ready-faults: setup-build setup-rig setup-debug
 $(matrix:%=ready-kernel-%): setup-rig setup-tree setup-debug device-programs qemu ready-netlink
-ready-builds: setup-build setup-rig setup-unit setup-lint setup-image setup-tree setup-builds
 ready-mutation: uml-modules device-programs unit-programs
 ready-admin: setup-admin setup-image qemu uml-modules xbzctl xbzimg
 	@mkdir -p $(O)/admin

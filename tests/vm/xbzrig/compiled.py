@@ -26,6 +26,7 @@ LEFT_OUT = [f"{path}/*.[chS]" for path in (
 # make's ARCH, and names in configs/, laid on allnoconfig one upon the other.
 RECIPES = {
     "uml": ("um", "common", "uml"),
+    "kcov": ("um", "common", "uml", "kcov"),
     "debug": ("x86", "common", "x86", "debug"),
     "kcsan": ("x86", "common", "x86", "kcsan"),
 }
