@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The ten invariants of Documentation/design.rst, each broken on purpose, and as number 0
-what Documentation/security.rst promises to neighbours.
+claims of security.rst that are none of these.
 
 What lives here: which lines are broken, and which tests have to notice. What
 does not: building and running (mutate).
@@ -11,8 +11,8 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Mutation:
-    """An edit of the sources that breaks one invariant."""
-    invariant: int
+    """An edit of the sources that breaks one invariant, or a claim of security.rst."""
+    invariant: int      # 0: security.rst
     name: str
     edits: tuple        # of (file, old text, new text); each old text is there once
     tests: tuple        # what notices, each 'kunit', 'unit' or a device test
@@ -165,4 +165,24 @@ MUTATIONS = (
          "	return xbz_mem_ask(a, pages, false, false) ? 0 : a->error;\n",
          "	return 0;\n"),
     ), ("test_shares",)),
+    Mutation(0, "another process uses a session", (
+        ("kmod/main.c",
+         "	if (s->mm != current->mm)\n"
+         "		return -EPERM;\n", ""),
+    ), ("test_foreign",)),
+    Mutation(0, "what is mapped for reading is made writable", (
+        ("kmod/ring.c", "VM_MAYEXEC | VM_MAYWRITE", "VM_MAYEXEC"),
+    ), ("test_hostile",)),
+    Mutation(0, "any file is taken for a VM", (
+        ("kmod/harvest.c", "	if (!xbz_file_is_vm(file)) {\n", "	if (!file) {\n"),
+    ), ("test_errors",)),
+    Mutation(0, "cached pages are not charged to the memory cgroup", (
+        ("kmod/memory.c",
+         "#define XBZ_GFP_OPTIONAL (GFP_KERNEL_ACCOUNT |",
+         "#define XBZ_GFP_OPTIONAL (GFP_KERNEL |"),
+    ), ("test_memcg",)),
+    Mutation(0, "a range may end behind its region", (
+        ("kmod/region.c", "first >= r->nr_pages || nr > r->nr_pages - first",
+         "first >= r->nr_pages"),
+    ), ("test_errors", "test_hostile")),
 )
