@@ -55,6 +55,7 @@ READERS = 200
 NOBODY = 65534
 # Counters that may decrease.
 GAUGES = ("cache-pages", "cache-zero", "cache-limit", "cache-packed", "packed-pages")
+RAW_BYTES = 8 + 4096    # of a page that is sent whole
 
 
 def family():
@@ -768,12 +769,14 @@ class Xbzctl(unittest.TestCase):
                           ["show", "0"], ["show", "1", "2"], ["cache"], ["cache", "size"],
                           ["cache", "limit", "1g", "1"], ["cache", "grow", "1g"], ["flush", "x"],
                           ["apply", "x", "y"], ["stats", "-1"], ["monitor", "-n", "0"], ["monitor", "x"],
-                          ["top", "-d", "0"], ["top", "x"], ["doctor", "x"], ["--nonsense"],
+                          ["top", "-d", "0"], ["top", "x"], ["forecast"], ["forecast", "x"],
+                          ["forecast", "-l", "0", "1"], ["doctor", "x"], ["--nonsense"],
                           ["bench", "x"], ["bench", "-m", "1m"], ["bench", "-m", "30%"],
                           ["bench", "-q", "65"], ["bench", "-t", "-1"],
                           ["--openmetrics", "list"]):
             self.assertTrue(xbzctl(*arguments, status=2), arguments)
         for arguments in (["show", "99999"], ["flush", "99999"], ["stats", "99999"],
+                          ["forecast", "99999"],
                           ["cache", "size", "1m", "99999"]):
             self.assertIn("no session has this number", xbzctl(*arguments, status=1))
         # Nobody cannot read the checkout.
@@ -789,8 +792,8 @@ class Xbzctl(unittest.TestCase):
         for name in ("status", "bench"):
             self.assertIn("not the device", xbzctl("--device", "/dev/null", name, status=1))
         self.assertRegex(xbzctl("--version"), r"^xbzctl \d")
-        for name in ("status", "list", "show", "cache", "apply", "flush", "stats", "monitor", "top",
-                     "bench", "doctor"):
+        for name in ("status", "list", "show", "cache", "apply", "flush", "stats", "monitor",
+                     "forecast", "top", "bench", "doctor"):
             self.assertIn(f"  {name} ", xbzctl("--help"))
 
     def test_errors_of_sysfs(self):
@@ -902,6 +905,45 @@ class Xbzctl(unittest.TestCase):
             print(f"golden_top:\n{text}golden_top.", flush=True)
         golden = (HERE / "golden_top.txt").read_text(encoding="utf-8")
         self.assertEqual(text.splitlines(), golden.splitlines())
+
+    def while_passes(self, s, *arguments):
+        """What xbzctl --json says in a line each, while 300 pages are dirty in each pass."""
+        said = subprocess.Popen([XBZCTL, "--json", *map(str, arguments)], text=True,
+                                stdout=subprocess.PIPE)
+        while said.poll() is None:
+            s.encode()
+            s.dirty(300)
+            s.sync()
+            time.sleep(0.2)
+        self.assertEqual(said.returncode, 0)
+        return [json.loads(line) for line in said.stdout]
+
+    def test_forecast(self):
+        """Fails if a session whose dirty pages fit the downtime is not said to converge, or
+        one that dirties all that it sends is; or if top and forecast do not see passes."""
+        schema = {**SCHEMA, "$ref": "#/definitions/forecast"}
+        with Session(regions=(("ram", 1024),)) as s:
+            fits, = self.while_passes(s, "forecast", "-l", 60000, s.id)
+            never, = self.while_passes(s, "forecast", "-l", 1, s.id)
+            for one in fits, never:
+                jsonschema.validate(one, schema)
+                # And of the block's name, once a batch.
+                self.assertIn(one["bytes_per_page"] - RAW_BYTES, (0, 1))
+                self.assertGreaterEqual(one["set_pages"], 300)
+            self.assertEqual((fits["verdict"], fits["passes"], fits["least_cache"]),
+                             ("converges", 0, 0))
+            self.assertNotEqual(never["verdict"], "converges")
+            self.assertGreater(never["least_downtime_ms"], 1)
+            looks = self.while_passes(s, "top", "-d", "0.1", "-l", 1, "-n", 30)
+            self.assertNotIn("forecast", looks[0]["sessions"][0])
+            last = looks[-1]["sessions"][0]
+            jsonschema.validate(last["forecast"], schema)
+            self.assertNotEqual(last["forecast"]["verdict"], "converges")
+            self.assertRegex(last["converges"], "^(will not converge: |not within 60 s$)")
+            ends = subprocess.Popen([XBZCTL, "forecast", str(s.id)], text=True,
+                                    stderr=subprocess.PIPE)
+        self.assertIn("no session has this number", ends.communicate(timeout=60)[1])
+        self.assertEqual(ends.returncode, 1)
 
     def test_top_says_why(self):
         """Fails if a session that cannot converge is said to."""

@@ -5,6 +5,7 @@
  * its size; other outputs, and TERM=dumb, get one table after the other.
  */
 #include "args.h"
+#include "forecast.h"
 #include "netlink.h"
 #include "print.h"
 #include "xbzctl.h"
@@ -23,8 +24,10 @@
 /* Indents a reason that does not fit into its line and gets one of its own. */
 #define UNDER_NAME "      "
 
+/* A moment: all sessions, and what was seen of each until then. */
 struct look {
 	struct xbzctl_session *all;
+	struct forecast *seen;
 	long nr;
 	double when;
 };
@@ -37,14 +40,15 @@ static double now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-static const struct xbzctl_session *find(const struct look *look, uint32_t id)
+/* Its place, or -1. */
+static long find(const struct look *look, uint32_t id)
 {
 	long i;
 
 	for (i = 0; i < look->nr; i++)
 		if (look->all[i].id == id)
-			return &look->all[i];
-	return NULL;
+			return i;
+	return -1;
 }
 
 /* Pages that the guest dirtied per second during the last pass. */
@@ -67,8 +71,9 @@ static double saving(const uint64_t *st)
 				     pages * XBZCTL_RAW_BYTES) : 0;
 }
 
+/* Until two passes were seen, by what is sent and dirtied at the moment. */
 static void converges(char *to, size_t size, const struct xbzctl_session *s,
-		      double wire)
+		      double wire, const struct xbz_forecast_result *r)
 {
 	/* Bytes of a dirty page, by the estimate. */
 	double each = s->dirty ? (double)s->bytes / s->dirty : 0;
@@ -78,6 +83,8 @@ static void converges(char *to, size_t size, const struct xbzctl_session *s,
 		snprintf(to, size, "will not converge: queue broken");
 	else if (!s->dirty)
 		snprintf(to, size, "nothing dirty");
+	else if (r->verdict != XBZ_FORECAST_UNKNOWN)
+		forecast_text(to, size, s, r);
 	else if (wire <= 0)
 		snprintf(to, size, "nothing is sent");
 	else if (grows >= wire)
@@ -89,17 +96,17 @@ static void converges(char *to, size_t size, const struct xbzctl_session *s,
 static double wire_rate(const struct xbzctl_session *s, const struct look *last,
 			double seconds)
 {
-	const struct xbzctl_session *before = find(last, s->id);
+	long before = find(last, s->id);
 
-	if (!before || seconds <= 0)
+	if (before < 0 || seconds <= 0)
 		return 0;
 	return (s->stats[XBZRLE_A_STATS_BYTES] -
-		before->stats[XBZRLE_A_STATS_BYTES]) / seconds;
+		last->all[before].stats[XBZRLE_A_STATS_BYTES]) / seconds;
 }
 
 /* A session's one or two lines; returns their number, 0 if there is no room. */
-static int print_lines(const struct xbzctl_session *s, double wire, int columns,
-		       int rows)
+static int print_lines(const struct xbzctl_session *s, double wire,
+		       const struct xbz_forecast_result *r, int columns, int rows)
 {
 	const uint64_t *st = s->stats;
 	uint64_t hits = st[XBZRLE_A_STATS_CACHE_HITS];
@@ -107,7 +114,7 @@ static int print_lines(const struct xbzctl_session *s, double wire, int columns,
 	int length;
 	bool below;
 
-	converges(when, sizeof(when), s, wire);
+	converges(when, sizeof(when), s, wire, r);
 	length = snprintf(line, sizeof(line),
 			  "%5u %-12.12s %5llu %8.0f %8.1f %5.1f%% %5.1f%% %7s ",
 			  s->id, s->named ? safe(name, s->name) : "-",
@@ -125,9 +132,11 @@ static int print_lines(const struct xbzctl_session *s, double wire, int columns,
 	return 1 + below;
 }
 
-static void print_json(const struct look *this, const struct look *last)
+static void print_json(const struct look *this, const struct look *last,
+		       unsigned int downtime_ms)
 {
 	double seconds = this->when - last->when;
+	struct xbz_forecast_result r;
 	char when[64];
 	long i;
 
@@ -137,13 +146,15 @@ static void print_json(const struct look *this, const struct look *last)
 		const struct xbzctl_session *s = &this->all[i];
 		double wire = wire_rate(s, last, seconds);
 
-		converges(when, sizeof(when), s, wire);
+		forecast_look(&this->seen[i], s, downtime_ms, &r);
+		converges(when, sizeof(when), s, wire, &r);
 		json_open(NULL, '{');
 		json_session("session", s);
 		json_double("wire_bytes_per_second", wire);
 		json_double("dirty_pages_per_second", dirty_rate(s));
 		json_double("saving_percent", saving(s->stats));
 		json_text("converges", when);
+		json_forecast("forecast", s, &r);
 		json_close('{');
 	}
 	json_close('[');
@@ -152,8 +163,9 @@ static void print_json(const struct look *this, const struct look *last)
 }
 
 static void print_table(const struct look *this, const struct look *last,
-			bool screen)
+			unsigned int downtime_ms, bool screen)
 {
+	struct xbz_forecast_result r;
 	struct winsize size = { 0 };
 	double seconds = this->when - last->when;
 	int columns, rows, lines;
@@ -168,8 +180,9 @@ static void print_table(const struct look *this, const struct look *last,
 	printf("%.*s\n", columns,
 	       "   ID NAME          PASS  DIRTY/s    MiB/s   SAVE   HITS   CACHE CONVERGES IN");
 	for (i = 0; i < this->nr; i++) {
+		forecast_look(&this->seen[i], &this->all[i], downtime_ms, &r);
 		lines = print_lines(&this->all[i],
-				    wire_rate(&this->all[i], last, seconds),
+				    wire_rate(&this->all[i], last, seconds), &r,
 				    columns, rows);
 		if (!lines)
 			break;
@@ -188,8 +201,40 @@ static void wait_for(double seconds)
 	nanosleep(&ts, NULL);
 }
 
+static void forget(struct look *look)
+{
+	free(look->all);
+	free(look->seen);
+	*look = (struct look){ 0 };
+}
+
+/* All sessions now; what was seen of them goes on from the last look. */
+static bool take_look(struct xbzctl_nl *nl, const struct look *last, struct look *this)
+{
+	long i, before;
+
+	*this = (struct look){ 0 };
+	this->nr = xbzctl_get_sessions(nl, &this->all);
+	this->when = now();
+	if (this->nr < 0)
+		return false;
+	this->seen = calloc(this->nr + 1, sizeof(*this->seen));
+	if (!this->seen) {
+		fprintf(stderr, "xbzctl: no memory\n");
+		forget(this);
+		return false;
+	}
+	for (i = 0; i < this->nr; i++) {
+		before = find(last, this->all[i].id);
+		if (before >= 0)
+			this->seen[i] = last->seen[before];
+		forecast_see(&this->seen[i], &this->all[i]);
+	}
+	return true;
+}
+
 static int run(const struct xbzctl *ctl, struct xbzctl_nl *nl, double seconds,
-	       uint64_t count)
+	       uint64_t count, unsigned int downtime_ms)
 {
 	const char *term = getenv("TERM");
 	bool screen = !ctl->json && isatty(STDOUT_FILENO) && term &&
@@ -197,23 +242,20 @@ static int run(const struct xbzctl *ctl, struct xbzctl_nl *nl, double seconds,
 	struct look last = { 0 }, this;
 
 	for (; count; count--) {
-		this.all = NULL;
-		this.nr = xbzctl_get_sessions(nl, &this.all);
-		this.when = now();
-		if (this.nr < 0) {
-			free(last.all);
+		if (!take_look(nl, &last, &this)) {
+			forget(&last);
 			return XBZCTL_FAILED;
 		}
 		if (ctl->json)
-			print_json(&this, &last);
+			print_json(&this, &last, downtime_ms);
 		else
-			print_table(&this, &last, screen);
-		free(last.all);
+			print_table(&this, &last, downtime_ms, screen);
+		forget(&last);
 		last = this;
 		if (count >= 2)
 			wait_for(seconds);
 	}
-	free(last.all);
+	forget(&last);
 	return XBZCTL_OK;
 }
 
@@ -221,34 +263,36 @@ static int run(const struct xbzctl *ctl, struct xbzctl_nl *nl, double seconds,
  * xbzctl_top() - the subcommand
  * @ctl: options before it
  * @argc: number of @argv, which begins with the subcommand
- * @argv: -d SECONDS between looks, -n COUNT of looks
+ * @argv: -d SECONDS between looks, -n COUNT of looks, -l MS, the downtime limit
  *
  * Return: the exit status.
  */
 int xbzctl_top(const struct xbzctl *ctl, int argc, char **argv)
 {
-	double seconds = 1, count = 1e18;
+	double seconds = 1, count = 1e18, downtime_ms = FORECAST_DOWNTIME_MS;
 	struct xbzctl_nl *nl;
 	bool good = true;
 	int opt, ret;
 
 	optind = 1;
-	while ((opt = getopt(argc, argv, "+d:n:")) != -1) {
+	while ((opt = getopt(argc, argv, "+d:n:l:")) != -1) {
 		if (opt == 'd')
 			good &= number_read("-d", optarg, 0.05, 3600, &seconds);
 		else if (opt == 'n')
 			good &= number_read("-n", optarg, 1, 1e9, &count);
+		else if (opt == 'l')
+			good &= number_read("-l", optarg, 1, XBZ_FORECAST_MS, &downtime_ms);
 		else
 			good = false;
 	}
 	if (!good || optind != argc) {
-		fprintf(stderr, "Usage: xbzctl top [-d SECONDS] [-n COUNT]\n");
+		fprintf(stderr, "Usage: xbzctl top [-d SECONDS] [-l MILLISECONDS] [-n COUNT]\n");
 		return XBZCTL_USAGE;
 	}
 	nl = xbzctl_nl_open();
 	if (!nl)
 		return XBZCTL_FAILED;
-	ret = run(ctl, nl, seconds, count);
+	ret = run(ctl, nl, seconds, count, downtime_ms);
 	xbzctl_nl_close(nl);
 	return ret;
 }

@@ -39,6 +39,7 @@ int xbzctl_apply(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_flush(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_stats(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_monitor(const struct xbzctl *ctl, int argc, char **argv);
+int xbzctl_forecast(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_top(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_bench(const struct xbzctl *ctl, int argc, char **argv);
 int xbzctl_doctor(const struct xbzctl *ctl, int argc, char **argv);

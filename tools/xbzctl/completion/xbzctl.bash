@@ -44,8 +44,11 @@ _xbzctl() {
 		bench,[135],*)
 			mapfile -t COMPREPLY < <(compgen -W '-m -q -t' -- "$word")
 			;;
-		top,[13],*)
-			mapfile -t COMPREPLY < <(compgen -W '-d -n' -- "$word")
+		forecast,[13],*)
+			mapfile -t COMPREPLY < <(compgen -W "-l $(_xbzctl_sessions)" -- "$word")
+			;;
+		top,[135],*)
+			mapfile -t COMPREPLY < <(compgen -W '-d -l -n' -- "$word")
 			;;
 		esac
 	fi
