@@ -13,7 +13,7 @@ import machine
 from actions import UNREADABLE
 from checks import (answered, broken_clean, by_channels, cache_size, completed, copies_said,
                     device_used, difference_found, diverged, every_hop, failed_cleanly,
-                    failed_once, given_up, held, held_for, identical, log_hidden,
+                    failed_once, forecast, given_up, held, held_for, identical, log_hidden,
                     multifd_alone_said, no_copies, no_kvm, postcopied, queues, queues_of_host,
                     queues_said, rate_refused, rates_sound, real_kvm, refused, released,
                     resumed, said_once, sent_raw, silent, stopped_for, throttled,
@@ -175,12 +175,12 @@ CASES = (
     # Queues, and what threads do ahead of the stream. The other cases have a
     # queue for each processor.
     case("eight-queues",
-         "a batch or a bit is lost when threads are paused or stopped, or a "
-         "delta overtakes what it is based on",
+         "a batch or a bit is lost when threads are paused or stopped, a "
+         "delta overtakes what it is based on, or nothing is forecast",
          "--mode", "xbzrle-dev", "--source-args", QUEUES + "8",
          "--cancel-first", "1passes", "--resume", *HOLD,
          guest="words",
-         checks=DEVICE + (held, queues(8), broken_clean, resumed)),
+         checks=DEVICE + (held, queues(8), broken_clean, resumed, forecast)),
     case("postcopy",
          "what is not sent when postcopy begins is not in the bitmaps either",
          "--mode", "xbzrle-dev", "--postcopy", "2passes",

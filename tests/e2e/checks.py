@@ -287,6 +287,20 @@ def held_for(passes):
 
 held = held_for(6)
 
+FORECAST = re.compile(r"converges in \d+\.\d s|(never, [a-z ]+|not within \d+ s)(; .*)?")
+
+
+def forecast(r):
+    """QEMU says what to expect, and shows it to the user."""
+    said = r["forecasts"]
+    wrong = [one for one in said if not FORECAST.fullmatch(one["text"])]
+    if not said or wrong:
+        return f"what to expect is not said, or with other words: {wrong}"
+    # From 10.2 on, info migrate alone shows less.
+    if not any(one["shown"] for one in said) and not r["src_version"].startswith("10.2"):
+        return "info migrate does not show what to expect"
+    return None
+
 
 def stopped_for(most):
     """A check: no more bytes were sent while the guest was stopped."""

@@ -139,7 +139,7 @@ class Migration:
                 "bytes_per_dirty_page", "xbzrle", "device_released", "queues", "memory",
                 "memory_identical", "cpu_ms", "work", "stall_ms", "resumed", "broken_first")),
             "device_used": False, "postcopy": False, "throttled": 0, "hops": [], "said": {},
-            "passes_began": [],
+            "passes_began": [], "forecasts": [],
             "src_stderr": "", "dst_stderr": "",
         }
 
@@ -394,6 +394,8 @@ class Migration:
         if "ram" in info:
             self.info = info
             began = r["passes_began"]
+            if self._pass() > len(began):
+                self._forecast()
             began += [self._now()] * (self._pass() - len(began))
             if self.first_pass is None and self._pass() > 1:
                 self.first_pass = info["ram"]["transferred"], pages_sent(info)
@@ -404,6 +406,14 @@ class Migration:
         if status == "active" and not r["queues"]:
             r["queues"] = self.source.rings()
         return status
+
+    def _forecast(self):
+        """A pass has begun: what the session says of those to come, to programs and users."""
+        text = self.info.get("xbzrle-cache", {}).get("x-dev-forecast")
+        if text:
+            shown = self.source.qmp.human("info migrate")
+            self.result["forecasts"].append({
+                "at": self._now(), "text": text, "shown": "device forecast: " in shown})
 
     def _pass(self):
         return self.info.get("ram", {}).get("dirty-sync-count", 0)
@@ -422,7 +432,7 @@ class Migration:
     def _begin(self):
         self._forget()
         self.result.update(device_used=False, device_released=None, queues=0,
-                           passes_began=[])
+                           passes_began=[], forecasts=[])
         self.before = (self.source.processor_ms(), self.source.guest_passes() or 0,
                        len(self.source.serial()))
         if self.o.channel == "fd":

@@ -17,6 +17,7 @@
 #endif
 #include "qemu/main-loop.h"
 #include "migration/misc.h"
+#include "qapi/qapi-types-migration.h"
 #include "migration.h"
 #include "qemu-file.h"
 #include "ram.h"
@@ -47,6 +48,20 @@ static inline uint64_t compat_switchover_bandwidth(void)
 {
     return migrate_avail_switchover_bandwidth();
 }
+
+static inline void compat_set_forecast(XBZRLECacheStats *stats, char *text)
+{
+    stats->x_dev_forecast = text;
+}
+
+/* How info migrate looks */
+#if QEMU_VERSION_MAJOR > 10 || QEMU_VERSION_MINOR
+#define COMPAT_INFO "  dev_"
+#define COMPAT_INFO_IS "="
+#else
+#define COMPAT_INFO "xbzrle device "
+#define COMPAT_INFO_IS ": "
+#endif
 
 /* QEMU fetches the logs that it reads itself. */
 static inline void compat_dirty_log_sync(void)
@@ -107,6 +122,15 @@ static inline uint64_t compat_switchover_bandwidth(void)
 {
     return 0;
 }
+
+static inline void compat_set_forecast(XBZRLECacheStats *stats, char *text)
+{
+    stats->has_x_dev_forecast = text;
+    stats->x_dev_forecast = text;
+}
+
+#define COMPAT_INFO "xbzrle device "
+#define COMPAT_INFO_IS ": "
 
 static inline void compat_dirty_log_sync(void)
 {

@@ -23,7 +23,9 @@
 #include <xbzrle/predict.h>
 #include <xbzrle/xbzrle.h>
 #include "qemu/error-report.h"
+#include "monitor/monitor.h"
 #include "qapi/error.h"
+#include "qapi/qapi-types-migration.h"
 #include "exec/kvm_harvest.h"
 #include "exec/target_page.h"
 #include "channel-block.h"
@@ -32,6 +34,7 @@
 #include "xbzrle-compat.h"
 #include "xbzrle-dev.h"
 #include "xbzrle-end.h"
+#include "xbzrle-forecast.h"
 #include "xbzrle-queues.h"
 #include "xbzrle-send.h"
 
@@ -53,7 +56,10 @@ typedef struct XbzrleDev {
     bool fell_back;
     /* What dirty pages take */
     struct xbz_predict predict;
-    /* Protects predict, and cache_bytes when the session fails */
+    /* The same of what was dirty at the last sync */
+    uint64_t predicted;
+    XbzrleForecast forecast;
+    /* Protects these three, and cache_bytes when the session fails */
     QemuMutex lock;
 } XbzrleDev;
 
@@ -307,6 +313,13 @@ void xbzrle_dev_open(QEMUFile *f)
     }
 }
 
+/* What was predicted of the pass that is over, and what it took. */
+static void trace_pass(XbzrleDev *d)
+{
+    trace_xbzrle_dev_pass(d->forecast.now.dirty, d->predicted,
+                          d->forecast.now.pages, d->forecast.now.bytes);
+}
+
 void xbzrle_dev_close(void)
 {
     XbzrleDev *d = dev;
@@ -314,6 +327,7 @@ void xbzrle_dev_close(void)
     if (!d) {
         return;
     }
+    trace_pass(d);
     /* Batches that nobody asked for are lost; so is the migration, then. */
     xbzrle_send_free(d->send);
     kvm_harvest_stop();
@@ -430,7 +444,10 @@ uint64_t xbzrle_dev_sync(uint64_t *dirty)
     }
     *dirty += new_dirty;
     WITH_QEMU_LOCK_GUARD(&dev->lock) {
+        trace_pass(dev);
         xbz_predict_sync(&dev->predict, new_dirty, *dirty);
+        dev->predicted = xbz_predict_bytes(&dev->predict, *dirty);
+        xbzrle_forecast_sync(&dev->forecast, *dirty);
     }
     return new_dirty;
 }
@@ -504,6 +521,7 @@ int xbzrle_dev_send(QEMUFile *f, bool last_stage, uint64_t *bytes,
     }
     WITH_QEMU_LOCK_GUARD(&dev->lock) {
         xbz_predict_sent(&dev->predict, sent.pages, sent.cost);
+        xbzrle_forecast_sent(&dev->forecast, sent.pages, sent.cost);
     }
     dev->pages_put += sent.pages - sent.same;
     *bytes = sent.bytes;
@@ -577,16 +595,30 @@ int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp)
     return 0;
 }
 
-uint64_t xbzrle_dev_cache_size(uint64_t builtin)
+void xbzrle_dev_query(XBZRLECacheStats *stats)
 {
     int64_t bytes = qatomic_read(&cache_bytes);
 
-    return bytes < 0 ? xbzrle_dev_builtin_cache(builtin) : bytes;
+    stats->cache_size = bytes < 0 ?
+                        xbzrle_dev_builtin_cache(stats->cache_size) : bytes;
+    stats->x_dev_queues = qatomic_read(&queues_used);
+    stats->has_x_dev_queues = stats->x_dev_queues;
+    if (xbzrle_dev_active() && !dev->failed && !migration_in_postcopy()) {
+        QEMU_LOCK_GUARD(&dev->lock);
+        compat_set_forecast(stats, xbzrle_forecast_text(&dev->forecast));
+    }
 }
 
-unsigned int xbzrle_dev_queues(void)
+void xbzrle_dev_print(Monitor *mon, const XBZRLECacheStats *stats)
 {
-    return qatomic_read(&queues_used);
+    if (stats->has_x_dev_queues) {
+        monitor_printf(mon, COMPAT_INFO "queues" COMPAT_INFO_IS "%u\n",
+                       stats->x_dev_queues);
+    }
+    if (stats->x_dev_forecast) {
+        monitor_printf(mon, COMPAT_INFO "forecast" COMPAT_INFO_IS "%s\n",
+                       stats->x_dev_forecast);
+    }
 }
 
 uint64_t xbzrle_dev_count_dirty(void)

@@ -14,6 +14,8 @@
 #include "exec/cpu-common.h"
 #include "qemu-file.h"
 
+struct XBZRLECacheStats;
+
 #ifdef CONFIG_LIBXBZRLE
 
 /**
@@ -52,9 +54,6 @@ bool xbzrle_dev_active(void);
  * failed.  Called with the BQL held.
  */
 bool xbzrle_dev_harvests(void);
-
-/* How many queues the last session has or had, 0 if there was none. */
-unsigned int xbzrle_dev_queues(void);
 
 /**
  * xbzrle_dev_attach: let the session read KVM's dirty logs
@@ -159,8 +158,15 @@ void xbzrle_dev_flush(QEMUFile *f);
 /* Change the cache's size; returns 0, or -1 with @errp set. */
 int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp);
 
-/* Size of the last session's cache, or of the built-in one for @builtin. */
-uint64_t xbzrle_dev_cache_size(uint64_t builtin);
+/*
+ * For query-migrate: the size of the last session's cache in place of the user's
+ * setting, or what the built-in one makes of that; how many queues the session had;
+ * and the forecast of the one that runs.  Called with the BQL held.
+ */
+void xbzrle_dev_query(struct XBZRLECacheStats *stats);
+
+/* The same, for info migrate. */
+void xbzrle_dev_print(Monitor *mon, const struct XBZRLECacheStats *stats);
 
 /*
  * Whether there can be a session.  Then xbzrle-cache-size may be other than a
@@ -201,11 +207,6 @@ static inline bool xbzrle_dev_harvests(void)
 
 static inline void xbzrle_dev_attach(void)
 {
-}
-
-static inline unsigned int xbzrle_dev_queues(void)
-{
-    return 0;
 }
 
 static inline void xbzrle_dev_pause(void)
@@ -257,9 +258,13 @@ static inline int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp)
     return 0;
 }
 
-static inline uint64_t xbzrle_dev_cache_size(uint64_t builtin)
+static inline void xbzrle_dev_query(struct XBZRLECacheStats *stats)
 {
-    return builtin;
+}
+
+static inline void xbzrle_dev_print(Monitor *mon,
+                                    const struct XBZRLECacheStats *stats)
+{
 }
 
 static inline bool xbzrle_dev_built(void)
