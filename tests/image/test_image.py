@@ -110,6 +110,10 @@ class RoundTrip(ImageTest):
             self.same(new, self.path("again"))
             self.same(self.path("delta1"), self.path(f"delta{threads}"))
 
+    def test_look(self):
+        """Fails if another processor would make another file."""
+        run(ROOT / "build/image/look", 2000 * SCALE, self.rng.randrange(1 << 30))
+
     def test_races(self):
         """Fails if ThreadSanitizer finds two threads at the same data."""
         program = ROOT / "build/image/threads/xbzimg"
@@ -148,7 +152,8 @@ class RoundTrip(ImageTest):
         when nothing that was moved is to be looked for; or if it is not restored."""
         old = self.rng.randbytes(2000 * PAGE)
         fresh = self.rng.randbytes(400 * PAGE)
-        base, delta = write(self.path("base"), old), self.path("delta")
+        # A disk that is half full, which is what there is memory for.
+        base, delta = write(self.path("base"), old + bytes(len(old))), self.path("delta")
         for moved, raw in ((old[500 * PAGE:], 0), (old[777:], 0),
                            (old[999 * PAGE + 5:] + old[:1000 * PAGE], 0),
                            (old + fresh + bytes(5000) + fresh[123:], 400)):
@@ -161,7 +166,7 @@ class RoundTrip(ImageTest):
             xbzimg("apply", base, delta, self.path("again"))
             self.same(new, self.path("again"))
             self.assertGreater(as_json("create", "--in-place", base, new, delta)["bytes"],
-                               said["bytes"] * 1.9)
+                               said["bytes"] * 1.8)
 
     def test_inserted(self):
         """Fails if bytes that are inserted into a page, or removed from it, take more than

@@ -7,6 +7,7 @@
  */
 #include "finder.h"
 
+#include <endian.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -14,15 +15,18 @@
 #include <sys/mman.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 #include "page.h"
 
 #define SAMPLE 32
 #define STEP 4
 /* One in so many bytes begins a sample, if the table has room for as many. */
-#define RATE 64
+#define RATE 128
 /* Disks are rarely full, and of a page some samples are enough. */
-#define SLOT_BYTES 128
+#define SLOT_BYTES 256
 #define SLOTS_MIN (1U << 12)
 #define SLOTS_MAX (1U << 25)
 /* The number of the page and 1 in the lower bits of a slot, a part of the hash in the others. */
@@ -31,18 +35,93 @@
 #define FOUND_MAX 32
 /* Of a page; there are more of one of which a few words are repeated. */
 #define SAMPLES_MAX 512
+/* A word's hash is its product with this. */
+#define FACTOR 0x9e3779b1U
+/* Words are looked at in blocks of so many bytes, up to the last place of a sample. */
+#define BLOCK 32
+#define BLOCKS ((FORMAT_PAGE - SAMPLE) / BLOCK)
 
+typedef void look_fn(const uint8_t *page, unsigned int shifts, uint32_t limit, uint8_t *bits);
+
+/**
+ * struct finder - the index
+ * @slots: samples, by the lower bits of their hashes
+ * @mask: of these
+ * @base: pages of the base
+ * @limit: a word begins a sample if the complement of its hash is below
+ * @look: finds such words
+ */
 struct finder {
 	_Atomic uint64_t *slots;
 	uint64_t mask;
 	uint64_t base;
 	uint32_t limit;
+	look_fn *look;
 };
 
 struct found {
 	uint64_t number;
 	unsigned int samples;
 };
+
+static uint64_t load64(const uint8_t *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return le64toh(word);
+}
+
+/*
+ * Which words begin a sample, STEP bytes apart, and that @shifts times, a byte further on each
+ * time: a byte of @bits for each block and shift. Zeros do not: they are all over the base.
+ */
+static void look(const uint8_t *page, unsigned int shifts, uint32_t limit, uint8_t *bits)
+{
+	unsigned int i, shift, bit;
+	uint32_t word;
+
+	for (i = 0; i < BLOCKS; i++, page += BLOCK) {
+		for (shift = 0; shift < shifts; shift++, bits++) {
+			*bits = 0;
+			for (bit = 0; bit < BLOCK / STEP; bit++) {
+				memcpy(&word, page + shift + bit * STEP, sizeof(word));
+				*bits |= (~(word * FACTOR) < limit) << bit;
+			}
+		}
+	}
+}
+
+#ifdef __x86_64__
+__attribute__((target("avx2")))
+static void look_avx2(const uint8_t *page, unsigned int shifts, uint32_t limit, uint8_t *bits)
+{
+	const __m256i factor = _mm256_set1_epi32((int)FACTOR);
+	/* The complement is below the limit if the hash is not below this. */
+	const __m256i least = _mm256_set1_epi32((int)-limit);
+	unsigned int i, shift;
+
+	for (i = 0; i < BLOCKS; i++, page += BLOCK) {
+		for (shift = 0; shift < shifts; shift++) {
+			__m256i words = _mm256_loadu_si256((const __m256i *)(page + shift));
+			__m256i hashes = _mm256_mullo_epi32(words, factor);
+			__m256i high = _mm256_max_epu32(hashes, least);
+			__m256i found = _mm256_cmpeq_epi32(high, hashes);
+
+			*bits++ = _mm256_movemask_ps(_mm256_castsi256_ps(found));
+		}
+	}
+}
+#endif
+
+static look_fn *best_look(void)
+{
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("avx2"))
+		return look_avx2;
+#endif
+	return look;
+}
 
 struct finder *finder_new(uint64_t bytes, struct error *err)
 {
@@ -61,7 +140,9 @@ struct finder *finder_new(uint64_t bytes, struct error *err)
 	madvise(finder->slots, slots * sizeof(*finder->slots), MADV_HUGEPAGE);
 	finder->mask = slots - 1;
 	finder->base = pages_of(bytes);
-	finder->limit = UINT32_MAX / (RATE / STEP) / (bytes / (slots * SLOT_BYTES + 1) + 1);
+	finder->limit = max_u64(UINT32_MAX / (RATE / STEP) /
+				(bytes / (slots * SLOT_BYTES + 1) + 1), 1);
+	finder->look = best_look();
 	return finder;
 
 fail:
@@ -78,30 +159,23 @@ void finder_free(struct finder *finder)
 	free(finder);
 }
 
-/* Zeros do not begin a sample: they are all over the base. */
-static inline bool is_sample(const struct finder *finder, const uint8_t *at)
-{
-	uint32_t word;
-
-	memcpy(&word, at, sizeof(word));
-	return ~(word * 0x9e3779b1U) < finder->limit;
-}
-
-/* Their places first, without a branch, which would be mispredicted at each of them. */
 static unsigned int take_samples(const struct finder *finder, const uint8_t *page,
-				 unsigned int step, uint64_t *hashes)
+				 unsigned int shifts, uint64_t *hashes)
 {
-	uint16_t places[FORMAT_PAGE];
-	unsigned int i, n = 0;
+	uint8_t bits[BLOCKS * STEP + 8] = { };
+	unsigned int i, place, n = 0;
+	uint64_t word;
 
-	for (i = 0; i <= FORMAT_PAGE - SAMPLE; i += step) {
-		places[n] = i;
-		n += is_sample(finder, page + i);
-	}
-	n = min_u64(n, SAMPLES_MAX);
-	for (i = 0; i < n; i++) {
-		hashes[i] = XXH3_64bits(page + places[i], SAMPLE);
-		__builtin_prefetch((const void *)&finder->slots[hashes[i] & finder->mask]);
+	finder->look(page, shifts, finder->limit, bits);
+	for (i = 0; i < BLOCKS * shifts; i += 8) {
+		for (word = load64(bits + i); word && n < SAMPLES_MAX; word &= word - 1) {
+			place = i + __builtin_ctzll(word) / 8;
+			place = place / shifts * BLOCK + place % shifts +
+				__builtin_ctzll(word) % 8 * STEP;
+			hashes[n] = XXH3_64bits(page + place, SAMPLE);
+			__builtin_prefetch((const void *)&finder->slots[hashes[n] & finder->mask]);
+			n++;
+		}
 	}
 	return n;
 }
@@ -113,7 +187,7 @@ void finder_add(struct finder *finder, const void *page, uint64_t number)
 
 	if (number >= PAGE_MASK)
 		return;
-	n = take_samples(finder, page, STEP, hashes);
+	n = take_samples(finder, page, 1, hashes);
 	for (i = 0; i < n; i++) {
 		_Atomic uint64_t *slot = &finder->slots[hashes[i] & finder->mask];
 		uint64_t value = (hashes[i] & ~PAGE_MASK) | (number + 1);
@@ -167,7 +241,7 @@ static bool is_first(const struct finder *finder, const uint64_t *owners, unsign
 
 static unsigned int find_owners(const struct finder *finder, const void *page, uint64_t *owners)
 {
-	unsigned int i, count = take_samples(finder, page, 1, owners);
+	unsigned int i, count = take_samples(finder, page, STEP, owners);
 
 	for (i = 0; i < count; i++)
 		owners[i] = owner(finder, owners[i]);

@@ -23,7 +23,7 @@ struct finder;
  * @bytes: of the base
  * @err: says why it failed
  *
- * It takes a sixteenth of the base's size, at most 256 MiB; of a larger base there are fewer
+ * It takes a 32nd of the base's size, at most 256 MiB; of a larger base there are fewer
  * samples.
  *
  * Return: the index, or NULL.
