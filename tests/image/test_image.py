@@ -16,6 +16,7 @@ import random
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,7 @@ sys.path.insert(0, str(HERE))
 import jsonschema                                           # noqa: E402
 import tap                                                  # noqa: E402
 from images import (PAGE, ROOT, XBZIMG, changed, crafted, holes, image, run, write,    # noqa: E402
-                    xbzimg)
+                    xbzimg, xxh3)
 
 SCHEMA = json.loads((ROOT / "Documentation/xbzimg.schema.json").read_text(encoding="utf-8"))
 SCALE = int(os.environ.get("XBZ_TEST_SCALE", 1))
@@ -425,6 +426,17 @@ class Faults(ImageTest):
                 {1000: [(0, 9, page * PAGE + page) for page in range(100, 164)]})
         self.refused("too many copies of copies", "apply", base, *deltas, self.path("again"))
         self.refused("too many copies of copies", "merge", *deltas, self.path("merged"))
+
+    def test_hole(self):
+        """Fails if a crafted file takes memory for what is a hole in it."""
+        delta, entries = self.path("delta"), 1 << 36
+        header = struct.pack("<8sIIQQQQQQ", b"xbzimg\r\n", 2, PAGE, 0, 0, 0, 1 << 59, 0, 0)
+        trailer = struct.pack("<QQQQQQ", 64, entries, 0, 0, 0, 0)
+        with open(delta, "wb") as file:
+            file.write(header)
+            file.seek(64 + 40 * entries)
+            file.write(trailer + struct.pack("<Q8s", xxh3(header + trailer), b"xbzimg\r\n"))
+        self.refused("invalid entry", "info", delta)
 
     def test_mode(self):
         """Fails if a file that takes the place of another can be read by more users."""

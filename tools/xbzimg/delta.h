@@ -63,14 +63,6 @@ static inline uint64_t delta_base_pages(const struct delta *delta)
 }
 
 /**
- * delta_magic() - whether a file is a delta image or looks like one
- * @path: of the file
- *
- * Return: false also if it cannot be read.
- */
-bool delta_magic(const char *path);
-
-/**
  * delta_find() - the first group that ends behind a page's beginning
  * @delta: that is open
  * @page: number

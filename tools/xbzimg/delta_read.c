@@ -17,6 +17,9 @@
 #include "io.h"
 #include "page.h"
 
+/* So many entries of the index are read at first. */
+#define INDEX_PART 4096
+
 #define FRAME (sizeof(struct format_header) + sizeof(struct format_trailer))
 
 static bool damaged(const struct delta *delta, struct error *err, const char *how)
@@ -87,25 +90,62 @@ static bool check_entry(const struct delta *delta, const struct format_entry *en
 	       entry->records && entry->records <= entry->pages;
 }
 
-static bool check_index(struct delta *delta, uint64_t index, struct error *err)
+static struct format_entry to_host(const struct format_entry *entry)
 {
+	return (struct format_entry){
+		.offset = le64toh(entry->offset),
+		.first = le64toh(entry->first),
+		.pages = le32toh(entry->pages),
+		.stored = le32toh(entry->stored),
+		.bytes = le32toh(entry->bytes),
+		.records = le32toh(entry->records),
+		.sum = le64toh(entry->sum),
+	};
+}
+
+/* Entries up to @end, of which those before @begin were read. */
+static bool read_part(struct delta *delta, size_t begin, size_t end, uint64_t index,
+		      struct error *err)
+{
+	struct format_entry *more = realloc(delta->groups, end * sizeof(*more)), entry = { };
 	uint64_t offset = sizeof(struct format_header), next = 0;
 	size_t i;
 
-	for (i = 0; i < delta->count; i++) {
-		struct format_entry *entry = &delta->groups[i];
-
-		entry->offset = le64toh(entry->offset);
-		entry->first = le64toh(entry->first);
-		entry->pages = le32toh(entry->pages);
-		entry->stored = le32toh(entry->stored);
-		entry->bytes = le32toh(entry->bytes);
-		entry->records = le32toh(entry->records);
-		entry->sum = le64toh(entry->sum);
-		if (!check_entry(delta, entry, offset, next, index))
+	if (!more)
+		return error_errno(err, "%s: memory for its index", delta->path);
+	delta->groups = more;
+	if (!read_all(delta->file, more + begin, (end - begin) * sizeof(*more),
+		      index + begin * sizeof(*more)))
+		return error_errno(err, "%s", delta->path);
+	for (i = begin ? begin - 1 : 0; i < end; i++) {
+		entry = to_host(&more[i]);
+		if (i >= begin && !check_entry(delta, &entry, offset, next, index))
 			return damaged(delta, err, "damaged: its index has an invalid entry");
-		offset += entry->stored;
-		next = entry->first + entry->pages;
+		offset = entry.offset + entry.stored;
+		next = entry.first + entry.pages;
+	}
+	return true;
+}
+
+/*
+ * A part is checked before there is memory for more: that of a crafted file may be a hole of
+ * any size.
+ */
+static bool read_index(struct delta *delta, uint64_t index, uint64_t sum, struct error *err)
+{
+	uint64_t offset = sizeof(struct format_header);
+	size_t begin, end, i;
+
+	for (begin = 0; begin < delta->count; begin = end) {
+		end = min_u64(delta->count, 2 * begin + INDEX_PART);
+		if (!read_part(delta, begin, end, index, err))
+			return false;
+	}
+	if (XXH3_64bits(delta->groups, delta->count * sizeof(*delta->groups)) != sum)
+		return damaged(delta, err, "damaged: the sum of its index is another");
+	for (i = 0; i < delta->count; i++) {
+		delta->groups[i] = to_host(&delta->groups[i]);
+		offset += delta->groups[i].stored;
 	}
 	if (offset != index)
 		return damaged(delta, err, "damaged: its groups do not end at the index");
@@ -117,7 +157,6 @@ static bool read_frame(struct delta *delta, struct error *err)
 	struct format_trailer trailer;
 	struct format_header header;
 	struct stat status;
-	size_t bytes;
 
 	if (fstat(delta->file, &status))
 		return error_errno(err, "%s", delta->path);
@@ -134,15 +173,7 @@ static bool read_frame(struct delta *delta, struct error *err)
 	if (!check_trailer(delta, &header, &trailer, err))
 		return false;
 
-	bytes = delta->count * sizeof(*delta->groups);
-	delta->groups = malloc(bytes + 1);
-	if (!delta->groups)
-		return error_errno(err, "%s: memory for its index", delta->path);
-	if (!read_all(delta->file, delta->groups, bytes, le64toh(trailer.index)))
-		return error_errno(err, "%s", delta->path);
-	if (XXH3_64bits(delta->groups, bytes) != le64toh(trailer.index_sum))
-		return damaged(delta, err, "damaged: the sum of its index is another");
-	return check_index(delta, le64toh(trailer.index), err);
+	return read_index(delta, le64toh(trailer.index), le64toh(trailer.index_sum), err);
 }
 
 bool delta_open(struct delta *delta, const char *path, struct error *err)
@@ -170,19 +201,6 @@ void delta_close(struct delta *delta)
 	free(delta->groups);
 	free(delta->path);
 	*delta = (struct delta){ .file = -1 };
-}
-
-bool delta_magic(const char *path)
-{
-	char magic[sizeof(FORMAT_MAGIC) - 1];
-	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	bool is;
-
-	if (file < 0)
-		return false;
-	is = read_all(file, magic, sizeof(magic), 0) && !memcmp(magic, FORMAT_MAGIC, sizeof(magic));
-	close(file);
-	return is;
 }
 
 size_t delta_find(const struct delta *delta, uint64_t page)
