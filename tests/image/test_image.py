@@ -438,15 +438,41 @@ class Faults(ImageTest):
             file.write(trailer + struct.pack("<Q8s", xxh3(header + trailer), b"xbzimg\r\n"))
         self.refused("invalid entry", "info", delta)
 
+    def test_full(self):
+        """Fails if a file system that is full gives anything but an error that names the
+        file, or keeps a part of it."""
+        base, new = self.pair(300, 2)
+        xbzimg("create", base, new, self.path("there"))
+        xbzimg("create", new, base, self.path("back"))
+        self.path("small").mkdir()
+        for argv in (("create", base, new), ("apply", base, self.path("there")),
+                     ("merge", self.path("there"), self.path("back"))):
+            command = " ".join(str(arg) for arg in (XBZIMG, *argv, self.path("small/file")))
+            said = run("unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+                       f"mount -t tmpfs -o size=8k tmpfs {self.path('small')}; {command}; "
+                       f"echo $?; ls -A {self.path('small')}")
+            self.assertRegex(said, r"small/file: No space left on device\n1\n$")
+
+    def test_unheard(self):
+        """Fails if a command succeeds whose output is lost."""
+        base, new = self.pair(10)
+        delta = self.path("delta")
+        xbzimg("create", base, new, delta)
+        for command in (f"info {delta}", f"map --json {delta}", f"create {base} {new} {delta}"):
+            run("sh", "-c", f"{XBZIMG} {command} >/dev/full", status=1)
+
     def test_mode(self):
-        """Fails if a file that takes the place of another can be read by more users."""
+        """Fails if a file that takes the place of another can be read by more users, even
+        while it is written."""
         base, new = self.pair(10)
         delta = self.path("delta")
         for mode in (0o600, 0o640):
-            delta.touch()
-            delta.chmod(mode)
-            xbzimg("create", base, new, delta)
-            self.assertEqual(delta.stat().st_mode & 0o7777, mode)
+            for env in (None, NO_TMPFILE):
+                delta.touch()
+                delta.chmod(mode)
+                said = xbzimg("create", base, new, delta, env=env)
+                self.assertEqual(delta.stat().st_mode & 0o7777, mode)
+                self.assertEqual("created with mode 600" in said, bool(env))
 
     def test_versions(self):
         """Fails if a file of another version, or with unknown features, is not refused with

@@ -29,7 +29,7 @@ int xbzimg_apply(const struct xbzimg *ctl, int argc, char **argv)
 		goto out;
 	progress_begin(size, ctl->quiet);
 	good = !ftruncate(output.file, size) || error_errno(&err, "%s", path);
-	good = good && restore(chain, ctl->threads, output.file, &err);
+	good = good && restore(chain, ctl->threads, &output, &err);
 	if (good)
 		good = output_commit(&output, &err);
 	else

@@ -327,7 +327,8 @@ static bool sums(const struct create *create, struct made *made)
 	return true;
 }
 
-static bool write_delta(struct create *create, int file, struct made *made, struct error *err)
+static bool write_delta(struct create *create, const struct output *output, struct made *made,
+			struct error *err)
 {
 	struct jobs jobs = {
 		.count = (all_pages(create) + CHUNK_PAGES - 1) / CHUNK_PAGES,
@@ -343,7 +344,7 @@ static bool write_delta(struct create *create, int file, struct made *made, stru
 
 	if (sums(create, made))
 		features |= FORMAT_SUMS;
-	if (!delta_begin(&create->writer, file, chain_size(create->base),
+	if (!delta_begin(&create->writer, output, chain_size(create->base),
 			 image_size(create->new), features, err) ||
 	    !jobs_run(&jobs, err))
 		return false;
@@ -378,7 +379,7 @@ int xbzimg_create(const struct xbzimg *ctl, int argc, char **argv)
 		goto out;
 	}
 	progress_begin((create.changed ? 2 : 1) * all_pages(&create) * FORMAT_PAGE, ctl->quiet);
-	good = write_delta(&create, output.file, &made, &err);
+	good = write_delta(&create, &output, &made, &err);
 	if (good)
 		good = output_commit(&output, &err);
 	else

@@ -8,6 +8,7 @@
 #define XBZIMG_DELTA_H
 
 #include "group.h"
+#include "output.h"
 #include "page.h"
 
 #define GROUP_NONE SIZE_MAX
@@ -100,7 +101,7 @@ void delta_cursor_free(struct delta_cursor *cursor);
 
 /**
  * struct delta_writer - a delta image that is written
- * @file: descriptor, at which it writes
+ * @output: file that it writes
  * @header: as it was written
  * @entries: the index so far, in the file's byte order
  * @count: of groups
@@ -108,7 +109,7 @@ void delta_cursor_free(struct delta_cursor *cursor);
  * @offset: where the next group begins
  */
 struct delta_writer {
-	int file;
+	const struct output *output;
 	struct format_header header;
 	struct format_entry *entries;
 	size_t count;
@@ -119,7 +120,7 @@ struct delta_writer {
 /**
  * delta_begin() - write the header
  * @writer: to be used
- * @file: an empty file
+ * @output: an empty file
  * @base_size: in bytes
  * @size: of the image, in bytes
  * @features: of the format
@@ -127,8 +128,8 @@ struct delta_writer {
  *
  * Return: false if it cannot be written.
  */
-bool delta_begin(struct delta_writer *writer, int file, uint64_t base_size, uint64_t size,
-		 uint64_t features, struct error *err);
+bool delta_begin(struct delta_writer *writer, const struct output *output, uint64_t base_size,
+		 uint64_t size, uint64_t features, struct error *err);
 
 /**
  * delta_put() - write groups

@@ -13,17 +13,17 @@
 
 static bool put(struct delta_writer *writer, const void *from, size_t bytes, struct error *err)
 {
-	if (!write_all(writer->file, from, bytes, writer->offset))
-		return error_errno(err, "writing");
+	if (!write_all(writer->output->file, from, bytes, writer->offset))
+		return error_errno(err, "writing %s", writer->output->path);
 	writer->offset += bytes;
 	return true;
 }
 
-bool delta_begin(struct delta_writer *writer, int file, uint64_t base_size, uint64_t size,
-		 uint64_t features, struct error *err)
+bool delta_begin(struct delta_writer *writer, const struct output *output, uint64_t base_size,
+		 uint64_t size, uint64_t features, struct error *err)
 {
 	*writer = (struct delta_writer){
-		.file = file,
+		.output = output,
 		.header = {
 			.magic = { 'x', 'b', 'z', 'i', 'm', 'g', '\r', '\n' },
 			.version = htole32(FORMAT_VERSION),
@@ -89,5 +89,5 @@ bool delta_finish(struct delta_writer *writer, uint64_t base_sum, uint64_t image
 void delta_writer_free(struct delta_writer *writer)
 {
 	free(writer->entries);
-	*writer = (struct delta_writer){ .file = -1 };
+	*writer = (struct delta_writer){ };
 }

@@ -225,7 +225,8 @@ static void free_workers(struct merge *merge)
 	free(merge->workers);
 }
 
-static bool write_delta(struct merge *merge, int file, struct made *made, struct error *err)
+static bool write_delta(struct merge *merge, const struct output *output, struct made *made,
+			struct error *err)
 {
 	const struct delta *first = merge->deltas.delta, *last = last_delta(merge);
 	struct jobs jobs = {
@@ -238,7 +239,7 @@ static bool write_delta(struct merge *merge, int file, struct made *made, struct
 	bool sums = delta_has_sums(first) && delta_has_sums(last);
 	unsigned int i;
 
-	if (!delta_begin(&merge->writer, file, first->base_size, last->size,
+	if (!delta_begin(&merge->writer, output, first->base_size, last->size,
 			 (merge->ctl->level ? FORMAT_ZSTD : 0) | (sums ? FORMAT_SUMS : 0), err) ||
 	    !jobs_run(&jobs, err))
 		return false;
@@ -286,7 +287,7 @@ int xbzimg_merge(const struct xbzimg *ctl, int argc, char **argv)
 	if (!good)
 		goto out;
 	progress_begin(last_delta(&merge)->size, ctl->quiet);
-	good = write_delta(&merge, output.file, &made, &err);
+	good = write_delta(&merge, &output, &made, &err);
 	if (good)
 		good = output_commit(&output, &err);
 	else

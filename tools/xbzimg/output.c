@@ -72,15 +72,17 @@ static void reveal(struct output *output)
 	output->hidden = false;
 }
 
-static bool create(struct output *output)
+/* Without /proc, a nameless file would not get a name. */
+static bool create(struct output *output, mode_t mode)
 {
-	output->file = openat(output->folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+	if (!access("/proc/self/fd", X_OK))
+		output->file = openat(output->folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
 	if (output->file >= 0)
 		return true;
 	if (!hide(output))
 		return false;
 	output->file = openat(output->folder, hidden_name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC,
-			      0666);
+			      mode);
 	output->hidden = output->file >= 0;
 	return output->hidden;
 }
@@ -112,8 +114,9 @@ bool output_open(struct output *output, const char *path, struct error *err)
 		error_set(err, "%s: not a file; it would be replaced by one", path);
 		goto fail;
 	}
-	/* Who could not read the old file shall not read the new one. */
-	if (!create(output) || (there && fchmod(output->file, old.st_mode & 07777))) {
+	/* Who could not read the old file shall not read the new one, at no time. */
+	if (!create(output, there ? 0600 : 0666) ||
+	    (there && fchmod(output->file, old.st_mode & 07777))) {
 		error_errno(err, "%s", path);
 		goto fail;
 	}

@@ -19,7 +19,7 @@ struct worker {
 
 struct restore {
 	struct chain *chain;
-	int file;
+	const struct output *output;
 	struct worker *workers;
 };
 
@@ -29,9 +29,9 @@ static bool put(const struct restore *restore, const uint8_t *from, uint64_t pag
 	uint64_t offset = page * FORMAT_PAGE, size = chain_size(restore->chain);
 	size_t bytes = min_u64((uint64_t)pages * FORMAT_PAGE, size - offset);
 
-	if (!pages || restore->file < 0 || write_all(restore->file, from, bytes, offset))
+	if (!pages || !restore->output || write_all(restore->output->file, from, bytes, offset))
 		return true;
-	return error_errno(err, "writing the image");
+	return error_errno(err, "writing %s", restore->output->path);
 }
 
 /* Zero pages stay holes; those between them are written at once. */
@@ -98,9 +98,10 @@ static bool check(const struct restore *restore, unsigned int threads, struct er
 	return true;
 }
 
-bool restore(struct chain *chain, unsigned int threads, int file, struct error *err)
+bool restore(struct chain *chain, unsigned int threads, const struct output *output,
+	     struct error *err)
 {
-	struct restore restore = { .chain = chain, .file = file };
+	struct restore restore = { .chain = chain, .output = output };
 	struct jobs jobs = {
 		.count = (pages_of(chain_size(chain)) + CHUNK_PAGES - 1) / CHUNK_PAGES,
 		.threads = threads,

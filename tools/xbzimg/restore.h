@@ -7,16 +7,18 @@
 #define XBZIMG_RESTORE_H
 
 #include "chain.h"
+#include "output.h"
 
 /**
  * restore() - read an image, check it, write it
  * @chain: that is open for @threads workers
  * @threads: that work
- * @file: of the image's size, all of it zero; or -1
+ * @output: of the image's size, all of it zero; or NULL
  * @err: says what is wrong
  *
  * Return: false if the base is the wrong one, or something cannot be read or written.
  */
-bool restore(struct chain *chain, unsigned int threads, int file, struct error *err);
+bool restore(struct chain *chain, unsigned int threads, const struct output *output,
+	     struct error *err);
 
 #endif /* XBZIMG_RESTORE_H */

@@ -77,7 +77,7 @@ static bool verify_chain(const struct xbzimg *ctl, char *const *paths, int count
 	if (!chain)
 		return false;
 	progress_begin(chain_size(chain), ctl->quiet);
-	good = restore(chain, ctl->threads, -1, err);
+	good = restore(chain, ctl->threads, NULL, err);
 	progress_end();
 	chain_close(chain);
 	return good;

@@ -158,6 +158,15 @@ static bool check_options(size_t command, const char *given)
 	return true;
 }
 
+/* What could not be printed was not done. */
+static int finish(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	fputs("xbzimg: standard output cannot be written\n", stderr);
+	return XBZIMG_FAILED;
+}
+
 static int call(const struct xbzimg *ctl, const char *given, int argc, char **argv)
 {
 	size_t i;
@@ -172,7 +181,7 @@ static int call(const struct xbzimg *ctl, const char *given, int argc, char **ar
 				commands[i].arguments);
 			return XBZIMG_USAGE;
 		}
-		return commands[i].call(ctl, argc - 1, argv + 1);
+		return finish(commands[i].call(ctl, argc - 1, argv + 1));
 	}
 	fprintf(stderr, "xbzimg: no command is called '%s'; see xbzimg --help\n", *argv);
 	return XBZIMG_USAGE;
