@@ -822,6 +822,28 @@ class People(ImageTest):
                 self.assertRegex(text, rf"\.(It|Op)? ?(Cm|Fl) {'-' if named[1] else ''}"
                                  rf"{named[2]}\b")
 
+    def test_options(self):
+        """Fails if the help, the man page's synopsis and what a command takes are not the same
+        options."""
+        helped = {}
+        for option, commands in re.findall(r"(?m)^  --([a-z-]+) .*\(([a-z, ]+)\)$",
+                                           xbzimg("--help")):
+            for command in commands.split(", "):
+                helped.setdefault(command, set()).add(option)
+        page = (ROOT / "Documentation/man/xbzimg.1").read_text(encoding="utf-8")
+        synopsis = page.split(".Sh SYNOPSIS")[1].split(".Sh DESCRIPTION")[0]
+        self.assertEqual(helped, {
+            re.search(r"\.Cm (\w+)", part)[1]: set(re.findall(r"[ -]-([a-z-]{2,})", part))
+            for part in synopsis.split(".Nm\n")[1:]})
+        values = {"threads": 2, "zstd": 1, "port": 1}
+        for command, options in helped.items():
+            for option in set().union(*helped.values()):
+                argument = ([] if option in ("json", "quiet", "in-place") else
+                            [values.get(option, "x")])
+                said = xbzimg(command, f"--{option}", *argument, status=2)
+                self.assertEqual(f"--{option} is not for {command}" not in said,
+                                 option in options, said)
+
     def test_completion(self):
         """Fails if bash or zsh complete a line to something else."""
         run(HERE / "test_completion", XBZIMG)

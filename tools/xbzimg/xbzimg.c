@@ -35,7 +35,7 @@ static const struct {
 	{ "map", "DELTA...", "which parts of the image are where", "j", 1, 0, xbzimg_map },
 	{ "merge", "DELTA... DELTA", "make one of several", "jqtz", 3, 0, xbzimg_merge },
 	{ "serve", "BASE DELTA... [-- OPTION...]", "serve the image by nbdkit, read-only",
-	  "tup", 2, 0, xbzimg_serve },
+	  "up", 2, 0, xbzimg_serve },
 };
 
 static const struct option options[] = {
@@ -62,9 +62,9 @@ static void usage(FILE *out)
 		fprintf(out, "  %-7s %-28s %s\n", commands[i].name, commands[i].arguments,
 			commands[i].help);
 	fprintf(out, "\n"
-		"  --json           print JSON\n"
-		"  --quiet          print errors alone\n"
-		"  --threads COUNT  work in so many threads\n"
+		"  --json           print JSON (create, apply, info, verify, map, merge)\n"
+		"  --quiet          print errors alone (create, apply, verify, merge)\n"
+		"  --threads COUNT  work in so many threads (create, apply, verify, merge)\n"
 		"  --zstd LEVEL     0 for none, 1 to %d, 3 unless given (create, merge)\n"
 		"  --in-place       do not look for what was moved (create)\n"
 		"  --bitmap NAME    NEW's dirty bitmap has all that changed (create)\n"
