@@ -119,14 +119,19 @@ static int answered(void *arg, const char *context, uint64_t offset, uint32_t *e
 /* The span that an offset is in, or NULL if the last answer does not have it. */
 static const struct span *find_span(const struct spans *spans, uint64_t offset)
 {
-	size_t i;
+	size_t low = 0, high = spans->count;
 
 	if (offset < spans->begin)
 		return NULL;
-	for (i = 0; i < spans->count; i++)
-		if (offset < spans->span[i].end)
-			return &spans->span[i];
-	return NULL;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (spans->span[middle].end <= offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < spans->count ? &spans->span[low] : NULL;
 }
 
 static bool state(struct image *image, struct nbd_worker *worker, int context, uint64_t offset,

@@ -47,8 +47,8 @@ void progress_show(void)
 	shown = time;
 	rate = bytes / (time - began);
 	left = total > bytes ? (total - bytes) / rate : 0;
-	fprintf(stderr, "\r\033[K%3.0f %%  %.1f MB/s  %d:%02d left", 100.0 * bytes / total,
-		rate / 1e6, (int)left / 60, (int)left % 60);
+	fprintf(stderr, "\r\033[K%3.0f %%  %.1f MB/s  %lld:%02lld left", 100.0 * bytes / total,
+		rate / 1e6, (long long)left / 60, (long long)left % 60);
 	fflush(stderr);
 	drawn = true;
 }
