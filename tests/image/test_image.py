@@ -25,13 +25,14 @@ import unittest
 
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
 # pylint: disable=wrong-import-position,import-error
 import jsonschema                                           # noqa: E402
 import tap                                                  # noqa: E402
 from images import (PAGE, ROOT, XBZIMG, changed, crafted, holes, image, run, write,    # noqa: E402
                     xbzimg, xxh3)
+from qmp import QMP                                         # noqa: E402
 
 SCHEMA = json.loads((ROOT / "Documentation/xbzimg.schema.json").read_text(encoding="utf-8"))
 SCALE = int(os.environ.get("XBZ_TEST_SCALE", 1))
@@ -655,6 +656,25 @@ class Servers(ImageTest):
         want[8192:12288] = b"\7" * 4096
         self.assertEqual(self.path("raw").read_bytes(), bytes(want))
 
+    def test_boot(self):
+        """Fails if a machine does not start from an overlay upon what is served, or cannot
+        write to it."""
+        base, new = self.pair()
+        # Writes itself to the second sector, and resets the machine.
+        boot = bytes.fromhex("31c08ec0bb007cb80103b90200b600cd1372feb0fee664f4").ljust(510, b"\0")
+        want = bytearray(new.read_bytes())
+        want[:510], want[510:512] = boot, b"\x55\xaa"
+        write(new, want)
+        xbzimg("create", base, new, self.path("delta"))
+        overlay = self.path("overlay")
+        script = (f"qemu-img create -q -f qcow2 -F raw -b $uri {overlay} && "
+                  "timeout 60 qemu-system-x86_64 -accel tcg -m 32 -display none -nodefaults "
+                  f"-no-reboot -drive file={overlay},format=qcow2,if=ide && "
+                  f"qemu-img convert -O raw {overlay} {self.path('raw')}")
+        xbzimg("serve", base, self.path("delta"), "--", "-U", "-", "--run", script)
+        want[512:1024] = want[:512]
+        self.assertEqual(self.path("raw").read_bytes(), bytes(want))
+
     def test_serve_refuses(self):
         """Fails if a wrong base is served, or one that turns out to be wrong gives anything
         but an error."""
@@ -744,6 +764,55 @@ class Servers(ImageTest):
         write(base, bytes(512 * PAGE))
         said = as_json("create", "--bitmap", "night2", base, uri, self.path("by-bitmap"))
         self.assertLess(said["raw_pages"] + said["delta_pages"], 200)
+
+
+class Memory(ImageTest):
+    """Memory that was saved."""
+
+    def save(self, number, content):
+        """Files of a machine's memory, which has this content, as QEMU and libvirt save it."""
+        path = self.path(f"content{number}")
+        path.write_bytes(content)
+        socket, files = self.path(f"qmp{number}"), {}
+        with subprocess.Popen([
+                "qemu-system-x86_64", "-S", "-accel", "tcg", "-m", "32", "-display", "none",
+                "-nodefaults", "-qmp", f"unix:{socket},server=on,wait=off",
+                "-device", f"loader,file={path},addr=0x1000000,force-raw=on"]) as child:
+            self.addCleanup(child.kill)
+            qmp = QMP.connect(str(socket), lambda: child.poll() is None, 60)
+            for name, command, arguments in (
+                    ("raw", "pmemsave", {"val": 0, "size": 32 << 20, "filename": "{}"}),
+                    ("dump", "dump-guest-memory", {"paging": False, "protocol": "file:{}"}),
+                    ("stream", "migrate", {"uri": "exec:cat >{}"})):
+                files[name] = self.path(f"{name}{number}")
+                qmp.command(command, **{
+                    key: value.format(files[name]) if isinstance(value, str) else value
+                    for key, value in arguments.items()})
+            while qmp.command("query-migrate")["status"] not in ("completed", "failed"):
+                time.sleep(0.1)
+            qmp.command("quit")
+            child.wait()
+        return files
+
+    def test_saved(self):
+        """Fails if memory that was saved, by pmemsave as Firecracker and Cloud Hypervisor have
+        it, as a dump, or as the stream that virsh save writes, is not restored, or takes more
+        than what changed: also where all that follows moves."""
+        content = bytearray(self.rng.randbytes(8 << 20))
+        content[:50 * PAGE:2 * PAGE] = bytes(25)
+        content[100 * PAGE:101 * PAGE] = bytes(PAGE)
+        old = self.save(0, content)
+        for at in range(0, len(content), 100_000):
+            content[at] ^= 1
+        content[100 * PAGE:101 * PAGE] = self.rng.randbytes(PAGE)
+        new = self.save(1, content)
+        for name, path in new.items():
+            delta = self.path("delta")
+            xbzimg("create", old[name], path, delta)
+            self.assertGreater(path.stat().st_size, 8 << 20)
+            self.assertLess(delta.stat().st_size, 512 << 10, name)
+            xbzimg("apply", old[name], delta, self.path("again"))
+            self.same(path, self.path("again"))
 
 
 class People(ImageTest):
