@@ -12,7 +12,7 @@
 #define SHORT 4
 #define LONG 12
 /* One in so many bytes of the pages is in the table. */
-#define STEP 2
+#define STEP 4
 #define NONE UINT16_MAX
 
 struct match {

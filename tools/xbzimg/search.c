@@ -13,7 +13,7 @@
 #include "page.h"
 
 /* A delta of so many bytes is not worth it. */
-#define SHORT_DELTA 64
+#define SHORT_DELTA 128
 /* Pages that others are copied from are kept, for the next page of what was moved. */
 #define KEPT_PAGES 64
 
