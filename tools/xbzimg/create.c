@@ -205,6 +205,14 @@ static bool is_changed(const struct create *create, uint64_t page)
 	return create->changed[page / 8] & 1 << page % 8;
 }
 
+/* The first page from @page on that differs, before @end, or @end. */
+static uint64_t next_changed(const struct create *create, uint64_t page, uint64_t end)
+{
+	while (page < end && !is_changed(create, page))
+		page += page % 8 || create->changed[page / 8] ? 1 : 8;
+	return min_u64(page, end);
+}
+
 /* The first pages, which differ, of a chunk: says how many they are. */
 static bool do_changed(struct create *create, unsigned int number, uint64_t page, uint64_t end,
 		       uint64_t *pages, struct error *err)
@@ -237,9 +245,8 @@ static bool do_chunk_again(void *arg, unsigned int number, uint64_t job, struct 
 	groups_clear(&worker->groups);
 	search_restart(create->search, number);
 	for (; page < end; page += pages) {
-		pages = 1;
-		if (is_changed(create, page) &&
-		    !do_changed(create, number, page, end, &pages, err))
+		pages = next_changed(create, page, end) - page;
+		if (!pages && !do_changed(create, number, page, end, &pages, err))
 			return false;
 		progress_add(pages * FORMAT_PAGE);
 	}
