@@ -342,7 +342,8 @@ static bool write_delta(struct create *create, const struct output *output, stru
 		.threads = create->ctl->threads,
 		.arg = create,
 		.work = do_chunk,
-		.pass = pass_chunk,
+		/* The first of two passes makes nothing that has an order. */
+		.pass = create->changed ? NULL : pass_chunk,
 	};
 	struct jobs again = jobs;
 	uint64_t features = create->ctl->level ? FORMAT_ZSTD : 0;
@@ -356,6 +357,7 @@ static bool write_delta(struct create *create, const struct output *output, stru
 	    !jobs_run(&jobs, err))
 		return false;
 	again.work = do_chunk_again;
+	again.pass = pass_chunk;
 	if (create->changed && !jobs_run(&again, err))
 		return false;
 	*made = (struct made){ };
