@@ -47,16 +47,22 @@ static u64 xbz_key(const struct xbz_region *region, unsigned long page)
 
 /*
  * The bit of a page that would be evicted. A region that was deleted has none, or
- * another one's: the policy allows errors.
+ * another one's: the policy allows errors. A page that was forgotten has no entry, or
+ * another one: what is left of the old one is worth nothing.
  */
 static bool xbz_cache_pending(void *opaque, u64 key)
 {
 	const struct xbz_cache *cache = opaque;
 	const struct xbz_region *r = cache->regions[key >> 32];
 	unsigned long page = (u32)key;
+	const u64 *leaf;
 
-	return r && page < r->nr_pages &&
-	       test_bit(page, (const unsigned long *)r->bitmap);
+	if (!r || page >= r->nr_pages)
+		return false;
+	leaf = r->leaf[page / XBZRLE_CHUNK_PAGES];
+	if (!leaf || (leaf[page % XBZRLE_CHUNK_PAGES] & XBZ_WORD_STATE) != XBZ_WORD_ENTRY)
+		return false;
+	return test_bit(page, (const unsigned long *)r->bitmap);
 }
 
 static u64 *xbz_word(struct xbz_cache *cache, struct xbz_region *region,

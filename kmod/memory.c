@@ -163,6 +163,21 @@ u64 xbz_account_limit(const struct xbz_account *a)
 	return (u64)xbz_account_pages(a, xbz_mem_limit_pages()) << PAGE_SHIFT;
 }
 
+/*
+ * Who has the calling process's memory. A user has as many user IDs as a namespace of his
+ * maps, and is one user all the same; a namespace that root has made is the host's.
+ */
+static kuid_t xbz_account_uid(void)
+{
+	const struct user_namespace *ns;
+	kuid_t uid = current_uid();
+
+	for (ns = current_user_ns(); ns != &init_user_ns; ns = ns->parent)
+		if (!uid_eq(ns->owner, GLOBAL_ROOT_UID))
+			uid = ns->owner;
+	return uid;
+}
+
 static struct xbz_account *xbz_account_alloc(void)
 {
 	struct xbz_account *a = kzalloc(sizeof(*a), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
@@ -170,7 +185,7 @@ static struct xbz_account *xbz_account_alloc(void)
 	if (!a)
 		return NULL;
 	refcount_set(&a->refs, 1);
-	a->uid = current_uid();
+	a->uid = xbz_account_uid();
 	a->error = -ENOMEM;
 	/* Who may take all of any resource is not bounded here. */
 	a->bounded = !ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE);
@@ -278,8 +293,8 @@ static void xbz_mem_add(struct xbz_account *a, long pages)
 
 /*
  * Charges all accounts or none: so what does not fit is no reason to refuse others. For
- * what is not optional it waits for the reaper: a session that has ended does not
- * refuse the next one.
+ * what is not optional it waits for the reaper, if that frees what is in the way: a
+ * session that has ended does not refuse the next one of the same user.
  */
 static bool xbz_mem_ask(struct xbz_account *a, unsigned long pages, bool optional, bool add)
 {
@@ -295,7 +310,7 @@ static bool xbz_mem_ask(struct xbz_account *a, unsigned long pages, bool optiona
 			xbz_mem_add(a, pages);
 		spin_unlock(&xbz_account_lock);
 	} while (full && !optional && pages <= xbz_account_pages(full, limit) &&
-		 xbz_reap_wait(&tries));
+		 xbz_reap_wait(full == &xbz_host ? NULL : full, &tries));
 	if (a && !optional)
 		a->error = full && full != &xbz_host ? -EDQUOT : -ENOMEM;
 	if (full)

@@ -2,6 +2,7 @@
 #ifndef _XBZ_MEMORY_H
 #define _XBZ_MEMORY_H
 
+#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
@@ -21,6 +22,7 @@ struct page;
  * @uid: the user
  * @bounded: it has a share only
  * @pages: what is charged
+ * @owing: how much of that the reaper is to free: sessions, regions and pages
  * @error: of the last allocation that failed and was not optional: -EDQUOT if it was
  *	above a share
  */
@@ -31,6 +33,7 @@ struct xbz_account {
 	kuid_t uid;
 	bool bounded;
 	unsigned long pages;
+	atomic_t owing;
 	int error;
 };
 

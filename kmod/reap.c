@@ -8,6 +8,7 @@
  * Work is done in turn; an owner of much does a little and adds its work again.
  */
 #include "reap.h"
+#include "memory.h"
 
 #include <linux/atomic.h>
 #include <linux/delay.h>
@@ -37,12 +38,15 @@ bool xbz_reap(struct work_struct *work)
 
 /**
  * xbz_reap_owes() - count what the reaper is to free
+ * @a: who is charged for it
  * @n: 1 when it is handed over, -1 when it is freed
  *
  * Context: any.
  */
-void xbz_reap_owes(int n)
+void xbz_reap_owes(struct xbz_account *a, int n)
 {
+	for (; a; a = a->parent)
+		atomic_add(n, &a->owing);
 	atomic_add(n, &xbz_owing);
 }
 
@@ -61,14 +65,15 @@ void xbz_reap_settle(void)
 
 /**
  * xbz_reap_wait() - wait a moment if the reaper has something to free
+ * @a: that is charged to this account; NULL for any
  * @tries: number of calls before this one, counted here
  *
  * Context: may sleep.
  * Return: whether memory may have been freed.
  */
-bool xbz_reap_wait(unsigned int *tries)
+bool xbz_reap_wait(const struct xbz_account *a, unsigned int *tries)
 {
-	if (!atomic_read(&xbz_owing) || ++*tries > XBZ_REAP_WAIT_MS ||
+	if (!atomic_read(a ? &a->owing : &xbz_owing) || ++*tries > XBZ_REAP_WAIT_MS ||
 	    fatal_signal_pending(current))
 		return false;
 	usleep_range(500, 1000);

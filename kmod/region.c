@@ -25,6 +25,8 @@
 #define XBZ_WEIGHT_PAGES BIT(20)
 /* Pages that the reaper forgets at a time. */
 #define XBZ_REAP_PAGES 4096
+/* Chunks that are handed over to it at a time: their leaves are a page of pointers. */
+#define XBZ_FORGET_CHUNKS (PAGE_SIZE / sizeof(u64 *))
 
 /* The whole range is mapped now; later faults are reported by ENCODE. */
 static int xbz_range_mapped(struct mm_struct *mm, unsigned long start,
@@ -97,10 +99,19 @@ static void xbz_region_free(struct xbz_account *a, struct xbz_region *r)
 	kfree(r);
 }
 
+/* Memory of a region, besides what the cache adds, in pages. */
+static unsigned long xbz_region_charge(const struct xbz_region *r, unsigned long bitmap)
+{
+	return bitmap + ((bitmap * sizeof(struct page *) +
+			  xbz_nr_needs_clear(r) * sizeof(*r->needs_clear) +
+			  xbz_nr_leaves(r) * sizeof(*r->leaf)) >> PAGE_SHIFT);
+}
+
 static struct xbz_region *xbz_region_new(struct xbz_account *a,
 					 const struct xbzrle_region *arg)
 {
-	unsigned long words = BITS_TO_LONGS(arg->nr_pages);
+	unsigned long bitmap = DIV_ROUND_UP(BITS_TO_LONGS(arg->nr_pages) * sizeof(long),
+					    PAGE_SIZE);
 	struct xbz_region *r;
 
 	r = kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
@@ -112,8 +123,9 @@ static struct xbz_region *xbz_region_new(struct xbz_account *a,
 	r->block.len = strlen(r->name);
 	r->block.name = r->name;
 
-	r->bitmap_pages = xbz_pages_new(a, DIV_ROUND_UP(words * sizeof(long),
-							PAGE_SIZE), 0);
+	if (xbz_mem_fits(a, xbz_region_charge(r, bitmap)))
+		goto err_free;
+	r->bitmap_pages = xbz_pages_new(a, bitmap, 0);
 	if (!r->bitmap_pages)
 		goto err_free;
 	r->bitmap = r->bitmap_pages->vaddr;
@@ -192,7 +204,7 @@ static void xbz_chunk_forget(struct xbz_session *s, struct xbz_region *r,
 /* The reaper frees it, when its pages are forgotten. */
 static void xbz_region_hand_over(struct xbz_session *s, struct xbz_region *r)
 {
-	xbz_reap_owes(1);
+	xbz_reap_owes(s->account, 1);
 	spin_lock(&s->stat_lock);
 	list_add_tail(&r->dead, &s->dead);
 	spin_unlock(&s->stat_lock);
@@ -211,10 +223,10 @@ static bool xbz_chunks_forget(struct xbz_session *s, struct xbz_region *r,
 
 	if (!memchr_inv(r->leaf + chunk, 0, nr * sizeof(*r->leaf)))
 		return true;
-	gone = kzalloc(sizeof(*gone), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	gone = kzalloc(sizeof(*gone), GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY);
 	if (!gone)
 		return false;
-	gone->leaf = xbz_mem_zalloc(s->account, nr, sizeof(*gone->leaf), false);
+	gone->leaf = xbz_mem_zalloc(s->account, nr, sizeof(*gone->leaf), true);
 	if (!gone->leaf) {
 		kfree(gone);
 		return false;
@@ -236,27 +248,27 @@ static bool xbz_chunks_forget(struct xbz_session *s, struct xbz_region *r,
  * @end: one behind the last page
  *
  * Costs the caller a few microseconds and a pointer for each chunk: cached pages of
- * whole chunks are dropped by the reaper.
+ * whole chunks are dropped by the reaper, and the history of their pages with them.
  *
  * Context: the session's lock is held for writing. May sleep.
  */
 void xbz_region_forget(struct xbz_session *s, struct xbz_region *r,
 		       unsigned long page, unsigned long end)
 {
-	unsigned long whole = DIV_ROUND_UP(page, XBZRLE_CHUNK_PAGES), next;
 	unsigned long last = end == r->nr_pages ? xbz_nr_leaves(r) :
 						  end / XBZRLE_CHUNK_PAGES;
 
-	while (page < end) {
-		if (whole < last && page == whole * XBZRLE_CHUNK_PAGES &&
-		    xbz_chunks_forget(s, r, whole, last)) {
-			page = last * XBZRLE_CHUNK_PAGES;
-			continue;
+	for (; page < end; cond_resched()) {
+		unsigned long chunk = page / XBZRLE_CHUNK_PAGES;
+		unsigned long next = min(chunk + XBZ_FORGET_CHUNKS, last);
+
+		if (page % XBZRLE_CHUNK_PAGES || chunk >= last ||
+		    !xbz_chunks_forget(s, r, chunk, next)) {
+			/* That frees pages: there may be memory for the next ones. */
+			next = chunk + 1;
+			xbz_chunk_forget(s, r, page, min(next * XBZRLE_CHUNK_PAGES, end));
 		}
-		next = min((page / XBZRLE_CHUNK_PAGES + 1) * XBZRLE_CHUNK_PAGES, end);
-		xbz_chunk_forget(s, r, page, next);
-		page = next;
-		cond_resched();
+		page = next * XBZRLE_CHUNK_PAGES;
 	}
 }
 
@@ -330,7 +342,7 @@ bool xbz_region_reap(struct xbz_session *s)
 	list_del(&r->dead);
 	spin_unlock(&s->stat_lock);
 	xbz_region_free(s->account, r);
-	xbz_reap_owes(-1);
+	xbz_reap_owes(s->account, -1);
 	return true;
 }
 

@@ -25,7 +25,8 @@ struct xbzrle_slot;
 
 /**
  * struct xbz_region - a block of guest memory
- * @id: its index in the session's table
+ * @id: its index in the session's table; of chunks that were forgotten, what gives them
+ *	the queues that they had
  * @addr: its address in the session's process
  * @nr_pages: its size
  * @block: its name in the stream

@@ -43,8 +43,12 @@ static void xbz_pages_free(struct xbz_pages *p)
 
 static void xbz_pages_reap(struct work_struct *work)
 {
-	xbz_pages_free(container_of(work, struct xbz_pages, reap));
-	xbz_reap_owes(-1);
+	struct xbz_pages *p = container_of(work, struct xbz_pages, reap);
+	struct xbz_account *a = xbz_account_get(p->account);
+
+	xbz_pages_free(p);
+	xbz_reap_owes(a, -1);
+	xbz_account_put(a);
 }
 
 /**
@@ -102,7 +106,7 @@ void xbz_pages_put(struct xbz_pages *p)
 {
 	if (!p || !refcount_dec_and_test(&p->refs))
 		return;
-	xbz_reap_owes(1);
+	xbz_reap_owes(p->account, 1);
 	xbz_reap(&p->reap);
 }
 

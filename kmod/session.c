@@ -184,7 +184,7 @@ static void xbz_session_reap(struct work_struct *work)
 		kfree(s->log_buf);
 		kfree(s->regions);
 		s->regions = NULL;
-		xbz_reap_owes(-1);
+		xbz_reap_owes(s->account, -1);
 		/* The file's. */
 		xbz_session_put(s);
 	}
@@ -322,7 +322,7 @@ void xbz_session_end(struct xbz_session *s)
 	if (s->vm)
 		fput(s->vm);
 	mmdrop(s->mm);
-	xbz_reap_owes(1);
+	xbz_reap_owes(s->account, 1);
 	/* From then on, the reaper may put the file's reference at any time. */
 	refcount_inc(&s->refs);
 	WRITE_ONCE(s->ended, true);
@@ -654,7 +654,7 @@ u64 xbz_session_flush(struct xbz_session *s)
  */
 void xbz_sessions_totals(struct xbzrle_counters *sum, u64 *started, u64 *ended)
 {
-	struct xbzrle_counters now;
+	struct xbzrle_counters now, one;
 	struct xbz_session *s;
 	unsigned long id = 0;
 
@@ -665,7 +665,12 @@ void xbz_sessions_totals(struct xbzrle_counters *sum, u64 *started, u64 *ended)
 	*ended = xbz_ended;
 	xa_unlock(&xbz_sessions);
 	for (; (s = xbz_session_get_next(&id)); id++) {
-		xbz_session_sum(s, &now);
+		memset(&one, 0, sizeof(one));
+		xbz_session_sum(s, &one);
+		/* What the reaper drops of a session that has ended is not in the past. */
+		smp_rmb();
+		if (!READ_ONCE(s->ended))
+			xbz_counters_sum(&now, &one);
 		xbz_session_put(s);
 		cond_resched();
 	}

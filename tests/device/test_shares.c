@@ -7,6 +7,7 @@
 #include "harness.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -120,6 +121,69 @@ static void test_users_and_sessions_have_shares(void **state)
 	assert_return_code(fd[0] = setup_as(0, 7, 8 * MIB), 0);
 	assert_true(xbzt_memory_used() > USER_MAX);
 	close(fd[0]);
+	xbzt_assert_all_freed();
+}
+
+/* Sessions of a user's namespace: as root of it, by an ID that it maps, with 8 MiB each. */
+static int ids_of_a_namespace(int to_parent, int from_parent, unsigned int nr)
+{
+	struct xbzrle_setup arg = {
+		.size = sizeof(arg),
+		.page_shift = XBZRLE_PAGE_SHIFT,
+		.nr_queues = 1,
+		.ring_bytes = 8 * MIB,
+		.vm_fd = -1,
+	};
+	unsigned int id;
+	char c = 0;
+	int ret = 0;
+
+	if (setresuid(ALICE, ALICE, ALICE) || unshare(CLONE_NEWUSER) ||
+	    write(to_parent, &c, 1) != 1 || read(from_parent, &c, 1) != 1)
+		return -errno;
+	for (id = 0; id < nr && ret >= 0; id++) {
+		if (setresuid(id, id, 0))
+			return -errno;
+		/* It stays open, up to the end. */
+		ret = xbzt_setup(device, &arg);
+		if (setresuid(0, 0, 0))
+			return -errno;
+	}
+	return ret < 0 ? ret : 0;
+}
+
+/* Breaks if a user has a share for each of the IDs that a namespace of hers maps. */
+static void test_a_namespace_is_one_user(void **state)
+{
+	int there[2], back[2], fd, status;
+	char path[64], c;
+	pid_t pid;
+
+	(void)state;
+	fd = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		skip();
+	close(fd);
+	assert_int_equal(pipe(there), 0);
+	assert_int_equal(pipe(back), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(-ids_of_a_namespace(there[1], back[0], LIMIT / (8 * MIB)));
+	assert_int_equal(read(there[0], &c, 1), 1);
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_return_code(fd, errno);
+	assert_true(dprintf(fd, "0 100000 100") > 0);
+	close(fd);
+	assert_int_equal(write(back[1], &c, 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), EDQUOT);
+	for (fd = 0; fd < 2; fd++) {
+		close(there[fd]);
+		close(back[fd]);
+	}
 	xbzt_assert_all_freed();
 }
 
@@ -248,6 +312,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_users_and_sessions_have_shares,
 						setup, reset),
+		cmocka_unit_test_setup_teardown(test_a_namespace_is_one_user, setup, reset),
 		cmocka_unit_test_setup_teardown(test_share_is_settable, setup, reset),
 		cmocka_unit_test_setup_teardown(test_a_cache_keeps_to_its_share,
 						setup, reset),

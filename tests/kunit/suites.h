@@ -20,7 +20,7 @@ extern struct kunit_suite xbz_queue_suite;
 /* What the reaper does with pages; the suites may run before there is one. */
 static inline void xbz_test_reap(struct xbz_pages *p)
 {
-	xbz_reap_owes(1);
+	xbz_reap_owes(p->account, 1);
 	p->reap.func(&p->reap);
 }
 

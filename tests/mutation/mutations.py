@@ -160,6 +160,9 @@ MUTATIONS = (
          "		if (a->bounded && (pages > max || a->pages > max - pages))\n",
          "		if (a->bounded && !a->parent && (pages > max || a->pages > max - pages))\n"),
     ), ("test_shares",)),
+    Mutation(0, "a user has a share for each ID of a namespace", (
+        ("kmod/memory.c", "			uid = ns->owner;\n", "			(void)ns;\n"),
+    ), ("test_shares",)),
     Mutation(0, "a call takes memory until it is refused", (
         ("kmod/memory.c",
          "	return xbz_mem_ask(a, pages, false, false) ? 0 : a->error;\n",

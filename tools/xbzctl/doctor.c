@@ -196,7 +196,9 @@ static void check_memory(struct finding *f)
 		f->mend = "xbzctl cache limit SIZE, or xbzctl cache size SIZE SESSION";
 	}
 	for (i = 0; i < n; i++) {
-		if (!all[i].named || !is_nearly(all[i].user_used, all[i].user_max) ||
+		/* A module that knows no shares tells 0. */
+		if (!all[i].named || !all[i].user_max ||
+		    !is_nearly(all[i].user_used, all[i].user_max) ||
 		    all[i].user_max == totals.memory_max)
 			continue;
 		snprintf(f->text, sizeof(f->text), "user %u has %s of a share of %s",
