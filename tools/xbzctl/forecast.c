@@ -11,6 +11,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Passes that are shorter are not all seen, and need not be. */
 #define LOOK_NS 100000000
@@ -132,6 +133,7 @@ static int watch(struct xbzctl_nl *nl, uint32_t id, unsigned int downtime_ms, bo
 	const struct timespec pause = { .tv_nsec = LOOK_NS };
 	struct forecast f = { 0 };
 	struct xbz_forecast_result r;
+	bool tell = isatty(STDERR_FILENO);
 	struct xbzctl_session s;
 
 	for (;;) {
@@ -141,6 +143,9 @@ static int watch(struct xbzctl_nl *nl, uint32_t id, unsigned int downtime_ms, bo
 		forecast_look(&f, &s, downtime_ms, &r);
 		if (r.verdict != XBZ_FORECAST_UNKNOWN)
 			break;
+		if (tell)
+			fprintf(stderr, "Waiting for two passes to be over.\n");
+		tell = false;
 		nanosleep(&pause, NULL);
 	}
 	if (json) {

@@ -598,14 +598,18 @@ int xbzrle_dev_cache_resize(uint64_t new_size, Error **errp)
 void xbzrle_dev_query(XBZRLECacheStats *stats)
 {
     int64_t bytes = qatomic_read(&cache_bytes);
+    XbzrleForecast forecast;
 
     stats->cache_size = bytes < 0 ?
                         xbzrle_dev_builtin_cache(stats->cache_size) : bytes;
     stats->x_dev_queues = qatomic_read(&queues_used);
     stats->has_x_dev_queues = stats->x_dev_queues;
     if (xbzrle_dev_active() && !dev->failed && !migration_in_postcopy()) {
-        QEMU_LOCK_GUARD(&dev->lock);
-        compat_set_forecast(stats, xbzrle_forecast_text(&dev->forecast));
+        WITH_QEMU_LOCK_GUARD(&dev->lock) {
+            forecast = dev->forecast;
+        }
+        /* It takes milliseconds, which the migration thread does not wait for. */
+        compat_set_forecast(stats, xbzrle_forecast_text(&forecast));
     }
 }
 
