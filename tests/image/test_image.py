@@ -99,6 +99,20 @@ class RoundTrip(ImageTest):
             xbzimg("apply", base, delta, self.path("again"))
             self.same(new, self.path("again"))
 
+    def test_grown(self):
+        """Fails if a page behind the end of the base is taken for the page of the image that
+        has the same number among all that can be copied."""
+        old, new = self.rng.randbytes(40 * PAGE - 10), bytearray(self.rng.randbytes(100 * PAGE))
+        for at in range(60 * PAGE, 100 * PAGE, PAGE):
+            same, other = at - 40 * PAGE, at - 55 * PAGE
+            new[at:at + 512] = bytes(512)
+            new[at + 512:at + 1536] = new[same + 512:same + 1536]
+            new[at + 1536:at + PAGE] = new[other + 1536:other + PAGE]
+        base, delta = write(self.path("base"), old), self.path("delta")
+        xbzimg("create", base, write(self.path("new"), new), delta)
+        xbzimg("apply", base, delta, self.path("again"))
+        self.same(self.path("new"), self.path("again"))
+
     def test_chunks(self):
         """Fails if images larger than the part that a thread takes are not restored, or if
         the file depends on how many threads make it."""

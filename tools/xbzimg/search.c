@@ -184,12 +184,14 @@ static bool fill_matcher(struct search *search, unsigned int worker, uint64_t pa
 			 const uint8_t *old, const uint8_t *new, struct error *err)
 {
 	struct matcher *matcher = &search->searchers[worker].matcher;
+	/* Behind the end of the base, this number is that of a page of the image. */
+	bool in_base = page < search->base_pages;
 	const struct kept *kept;
 	unsigned int i;
 
 	matcher->base = search->base_pages;
 	matcher->count = 0;
-	if (!page_is_zero(old))
+	if (in_base && !page_is_zero(old))
 		matcher->numbers[matcher->count++] = page;
 	if (search->finder && !find_pages(search, worker, page, new, err))
 		return false;
@@ -197,7 +199,7 @@ static bool fill_matcher(struct search *search, unsigned int worker, uint64_t pa
 	for (i = 0; i < matcher->count; i++) {
 		uint8_t *to = matcher->pages + i * FORMAT_PAGE;
 
-		if (matcher->numbers[i] == page) {
+		if (in_base && matcher->numbers[i] == page) {
 			memcpy(to, old, FORMAT_PAGE);
 			continue;
 		}
