@@ -77,7 +77,7 @@ static u64 *xbz_word(struct xbz_cache *cache, struct xbz_region *region,
 
 /**
  * xbz_cache_page_alloc() - allocate a page for guest data, not zeroed
- * @a: who is charged
+ * @a: the account to charge
  * @optional: the caller works without it
  *
  * Context: may sleep.
@@ -92,7 +92,7 @@ void *xbz_cache_page_alloc(struct xbz_account *a, bool optional)
 
 /**
  * xbz_cache_page_free() - wipe a page and free it
- * @a: who was charged
+ * @a: the account that was charged
  * @copy: from xbz_cache_page_alloc()
  */
 void xbz_cache_page_free(struct xbz_account *a, void *copy)
@@ -102,7 +102,7 @@ void xbz_cache_page_free(struct xbz_account *a, void *copy)
 
 /**
  * xbz_cache_pages_free() - wipe and free pages
- * @a: who was charged
+ * @a: the account that was charged
  * @pages: what xbz_cache_forget() and xbz_cache_take() have collected
  *
  * Context: may sleep; no lock is needed.
@@ -210,7 +210,7 @@ static void xbz_cache_spare(struct xbz_cache *cache)
 /**
  * xbz_cache_init() - initialize an empty shard
  * @cache: the shard
- * @a: who is charged
+ * @a: the account to charge
  * @counters: the queue's counters
  * @regions: the session's table of regions
  * @limit: limit on cached pages

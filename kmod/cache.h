@@ -22,7 +22,7 @@ struct xbz_packed;
 /**
  * struct xbz_cache - a queue's shard of the session's cache
  * @policy: which pages it keeps; has the entries of the cached pages
- * @account: who is charged for its memory
+ * @account: the account to charge for its memory
  * @counters: the queue's, of which this has cache_pages, cache_zero, cache_limit,
  *	cache_refused, evictions, cache_packed and packed_pages
  * @regions: the session's table, by which the policy's keys are resolved

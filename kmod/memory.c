@@ -164,8 +164,9 @@ u64 xbz_account_limit(const struct xbz_account *a)
 }
 
 /*
- * Who has the calling process's memory. A user has as many user IDs as a namespace of his
- * maps, and is one user all the same; a namespace that root has made is the host's.
+ * The user that the calling process's memory is charged to. An unprivileged user can map
+ * many user IDs in a user namespace, so those count as its owner. Namespaces of root keep
+ * their IDs apart.
  */
 static kuid_t xbz_account_uid(void)
 {
@@ -187,7 +188,7 @@ static struct xbz_account *xbz_account_alloc(void)
 	refcount_set(&a->refs, 1);
 	a->uid = xbz_account_uid();
 	a->error = -ENOMEM;
-	/* Who may take all of any resource is not bounded here. */
+	/* CAP_SYS_RESOURCE overrides limits on resources, and so the shares. */
 	a->bounded = !ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE);
 	return a;
 }
@@ -261,7 +262,7 @@ void xbz_account_put(struct xbz_account *a)
 		return;
 	user = a->parent;
 	kfree(a);
-	/* Under the lock: who finds a user's account there gets a reference. */
+	/* Under the lock, so that xbz_user_get() finds no account without a reference. */
 	spin_lock(&xbz_account_lock);
 	last = refcount_dec_and_test(&user->refs);
 	if (last)
@@ -271,7 +272,7 @@ void xbz_account_put(struct xbz_account *a)
 		kfree(user);
 }
 
-/* The account, of this one and those above it, that has no room; the lock is held. */
+/* The first account without room, from @a upwards, or NULL. The lock is held. */
 static const struct xbz_account *xbz_mem_full(const struct xbz_account *a,
 					      unsigned long pages, unsigned long limit)
 {
@@ -292,9 +293,9 @@ static void xbz_mem_add(struct xbz_account *a, long pages)
 }
 
 /*
- * Charges all accounts or none: so what does not fit is no reason to refuse others. For
- * what is not optional it waits for the reaper, if that frees what is in the way: a
- * session that has ended does not refuse the next one of the same user.
+ * Charges all accounts or none, so that a charge that does not fit fails no other one. If
+ * it is not optional, waits while the reaper has memory of the full account to free: the
+ * memory of an ended session does not fail the next session of the same user.
  */
 static bool xbz_mem_ask(struct xbz_account *a, unsigned long pages, bool optional, bool add)
 {
@@ -332,10 +333,10 @@ static void xbz_mem_uncharge(struct xbz_account *a, unsigned long pages)
 
 /**
  * xbz_mem_fits() - ask for all that a call allocates, before it allocates any
- * @a: who will be charged
+ * @a: the account to charge
  * @pages: number of pages
  *
- * Without that, a call takes what others could have until it is refused.
+ * Otherwise a call that fails in the end makes concurrent ones fail, too.
  *
  * Context: may sleep.
  * Return: 0, -ENOMEM or -EDQUOT.
@@ -398,7 +399,7 @@ bool xbz_mem_may_grow(int *credit)
 
 /**
  * xbz_mem_page() - allocate a page for guest data, not zeroed
- * @a: who is charged; NULL for nobody but the host, as for all functions below
+ * @a: the account to charge; NULL for the host's sum alone, as for all functions below
  * @optional: the caller works without it
  *
  * Context: may sleep.
@@ -420,7 +421,7 @@ struct page *xbz_mem_page(struct xbz_account *a, bool optional)
 
 /**
  * xbz_mem_pages() - allocate zeroed pages, charged at once
- * @a: who is charged
+ * @a: the account to charge
  * @page: set to the pages
  * @nr: their number
  *
@@ -448,7 +449,7 @@ bool xbz_mem_pages(struct xbz_account *a, struct page **page, unsigned long nr)
 
 /**
  * xbz_mem_table() - allocate a zeroed page of the cache's bookkeeping
- * @a: who is charged
+ * @a: the account to charge
  *
  * Not by kvcalloc(), which would invoke the OOM killer for a single page.
  *
@@ -469,7 +470,7 @@ void *xbz_mem_table(struct xbz_account *a)
 
 /**
  * xbz_mem_page_free() - wipe a page and free it
- * @a: who was charged
+ * @a: the account that was charged
  * @page: from xbz_mem_page()
  *
  * Drops our reference only: a socket may hold another one.
@@ -491,7 +492,7 @@ static unsigned long xbz_array_pages(size_t n, size_t size)
 
 /**
  * xbz_mem_zalloc() - allocate a zeroed array
- * @a: who is charged
+ * @a: the account to charge
  * @n: elements, at least one
  * @size: bytes of each
  * @optional: the caller works without it
@@ -514,7 +515,7 @@ void *xbz_mem_zalloc(struct xbz_account *a, size_t n, size_t size, bool optional
 
 /**
  * xbz_mem_free() - free an array
- * @a: who was charged
+ * @a: the account that was charged
  * @p: from xbz_mem_zalloc(), or NULL
  * @n: as passed to xbz_mem_zalloc()
  * @size: as passed to xbz_mem_zalloc()

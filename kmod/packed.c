@@ -121,7 +121,7 @@ static void *xbz_class_last(const struct xbz_packed_class *class, unsigned long 
 
 /**
  * xbz_packed_new() - get the memory to pack with
- * @a: who is charged
+ * @a: the account to charge
  *
  * Context: may sleep.
  * Return: no copies yet; or NULL if there is no memory, or no LZ4: then nothing is packed.
@@ -152,7 +152,7 @@ struct xbz_packed *xbz_packed_new(struct xbz_account *a)
 
 /**
  * xbz_packed_free() - wipe and free the memory to pack with
- * @a: who was charged
+ * @a: the account that was charged
  * @packed: from xbz_packed_new(), or NULL; there are no copies any more
  *
  * Context: may sleep.

@@ -38,7 +38,7 @@ bool xbz_reap(struct work_struct *work)
 
 /**
  * xbz_reap_owes() - count what the reaper is to free
- * @a: who is charged for it
+ * @a: the account that it is charged to
  * @n: 1 when it is handed over, -1 when it is freed
  *
  * Context: any.

@@ -53,7 +53,7 @@ static void xbz_pages_reap(struct work_struct *work)
 
 /**
  * xbz_pages_new() - allocate and map zeroed pages
- * @a: who is charged
+ * @a: the account to charge
  * @nr: number of pages, bounded by the caller
  * @twice: number of pages at the end to map a second time behind it
  *
@@ -169,7 +169,7 @@ int xbz_pages_mmap(struct xbz_pages *p, struct vm_area_struct *vma,
 /**
  * xbz_ring_init() - create a ring
  * @ring: a zeroed ring
- * @a: who is charged
+ * @a: the account to charge
  * @size: bytes, checked by the caller
  *
  * Context: may sleep.

@@ -22,7 +22,7 @@ struct xbzrle_ring_prod;
  * struct xbz_pages - pages that the kernel and a process map as one range
  * @refs: the owner, and each mapping of a process
  * @reap: wipes and frees all of it
- * @account: who is charged; referenced, as a mapping may outlive the session
+ * @account: the account to charge; referenced, as a mapping may outlive the session
  * @page: the pages
  * @nr: number of pages
  * @twice: number of pages at the end that are mapped a second time behind it

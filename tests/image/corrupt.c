@@ -20,30 +20,20 @@
 #include "page.h"
 #include "reseal.h"
 
+#include "../device/rng.h"
+
 /* As many pages of the image are read, of one that became huge. */
 #define PAGES_MAX 4096U
 #define GROWTH 64
 
-static uint64_t state;
-
-static uint64_t random_number(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
-
-static size_t below(size_t bound)
-{
-	return random_number() % bound;
-}
+static struct xbzt_rng rng;
 
 static size_t change(uint8_t *file, size_t length)
 {
-	size_t at = below(length), span = 1 + below(length - at < 64 ? length - at : 64), i;
+	size_t at = xbzt_below(&rng, length), left = length - at, i;
+	size_t span = 1 + xbzt_below(&rng, left < 64 ? left : 64);
 
-	switch (below(8)) {
+	switch (xbzt_below(&rng, 8)) {
 	case 0:
 		return at;
 	case 1:
@@ -51,7 +41,7 @@ static size_t change(uint8_t *file, size_t length)
 		break;
 	case 2:
 		for (i = 0; i < span; i++)
-			file[at + i] = random_number();
+			file[at + i] = xbzt_random(&rng);
 		break;
 	case 3:
 		memmove(file + at, file + at + span, length - at - span);
@@ -60,11 +50,11 @@ static size_t change(uint8_t *file, size_t length)
 		memmove(file + at + span, file + at, length - at);
 		return length + span;
 	case 5:
-		memmove(file + below(length - span + 1), file + at, span);
+		memmove(file + xbzt_below(&rng, length - span + 1), file + at, span);
 		break;
 	default:
-		for (i = 0; i <= below(4); i++)
-			file[below(length)] ^= 1 << below(8);
+		for (i = 0; i <= xbzt_below(&rng, 4); i++)
+			file[xbzt_below(&rng, length)] ^= 1 << xbzt_below(&rng, 8);
 		break;
 	}
 	return length;
@@ -131,7 +121,7 @@ int main(int argc, char **argv)
 	original = load(argv[2], &length);
 	changed = malloc(length + GROWTH);
 	count = strtoull(argv[3], NULL, 10);
-	state = strtoull(argv[4], NULL, 10) * 2 + 1;
+	xbzt_rng_seed(&rng, strtoull(argv[4], NULL, 10));
 	if (!changed || !read_image(argv[1], original, length)) {
 		fputs("the original cannot be read\n", stderr);
 		exit(2);

@@ -10,15 +10,9 @@
 /* NOLINTNEXTLINE(bugprone-suspicious-include): what is compared is its own */
 #include "../../tools/xbzimg/finder.c"
 
-static uint64_t state;
+#include "../device/rng.h"
 
-static uint64_t random_number(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
+static struct xbzt_rng rng;
 
 static bool differs(const uint8_t *page, unsigned int shifts, uint32_t limit)
 {
@@ -40,11 +34,11 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	count = strtoull(argv[1], NULL, 10);
-	state = strtoull(argv[2], NULL, 10) * 2 + 1;
+	xbzt_rng_seed(&rng, strtoull(argv[2], NULL, 10));
 	for (i = 0; i < count; i++) {
 		for (j = 0; j < sizeof(page); j++)
-			page[j] = i % 3 ? random_number() : random_number() % 2;
-		limit = random_number() >> random_number() % 32 | 1;
+			page[j] = i % 3 ? xbzt_random(&rng) : xbzt_random(&rng) % 2;
+		limit = xbzt_random(&rng) >> xbzt_random(&rng) % 32 | 1;
 		if (differs(page, 1, limit) || differs(page, STEP, limit)) {
 			printf("page %zu of seed %s differs\n", i, argv[2]);
 			return 1;
