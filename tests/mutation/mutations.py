@@ -41,8 +41,8 @@ MUTATIONS = (
     ), ("kunit", "test_cache")),
     Mutation(1, "pages of whole chunks that were sent past the session stay known", (
         ("kmod/region.c",
-         "		    xbz_chunks_forget(s, r, whole, last)) {\n",
-         "		    last) {\n"),
+         "		    !xbz_chunks_forget(s, r, chunk, next)) {\n",
+         "		    !next) {\n"),
     ), ("test_datapath",)),
     Mutation(2, "the page is read before KVM's log is cleared", (
         ("kmod/encode.c",
